@@ -1,0 +1,11 @@
+//! The only place with effects on the machine: processes, files, users, signals, locks, the clock.
+//!
+//! Decides nothing: what to run, where and as whom comes from a plan.
+
+pub mod clock;
+pub mod exec;
+pub mod files;
+pub mod lock;
+pub mod probe;
+pub mod signal;
+pub mod user;

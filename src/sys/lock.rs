@@ -1,0 +1,47 @@
+//! One kbuild per work directory: an advisory lock that ends with the process that holds it.
+
+use std::fs::TryLockError;
+use std::path::{Path, PathBuf};
+
+use fs_err::OpenOptions;
+
+/// A held lock. Dropping it releases it.
+#[derive(Debug)]
+pub struct Lock {
+    #[expect(dead_code, reason = "held for its lock, which ends when the file is closed")]
+    file: std::fs::File,
+}
+
+/// Why the lock was not had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process holds it.
+    #[error("another kbuild works in `{}`", dir.display())]
+    Busy {
+        /// The work directory.
+        dir: PathBuf,
+    },
+    /// The lock file could not be opened or locked.
+    #[error("cannot lock `{}`", path.display())]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Takes the lock of a work directory without waiting.
+///
+/// # Errors
+/// Another process holds it, or the lock file cannot be made.
+pub fn take(dir: &Path, file: &Path) -> Result<Lock, Error> {
+    let io = |source| Error::Io { path: file.to_owned(), source };
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(file).map_err(io)?.into_file();
+    match opened.try_lock() {
+        Ok(()) => Ok(Lock { file: opened }),
+        Err(TryLockError::WouldBlock) => Err(Error::Busy { dir: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
