@@ -1,0 +1,28 @@
+#ifndef _NET_IP_VS_H
+#define _NET_IP_VS_H
+
+#include <linux/kernel.h>
+#include <linux/ip_vs.h>
+
+/* One connection. */
+struct ip_vs_conn {
+	struct list_head c_list;
+	unsigned int caddr, vaddr, daddr;
+	u16 cport, vport, dport, protocol;
+	unsigned long state[27];
+};
+
+struct ip_vs_scheduler {
+	const char *name;
+	struct ip_vs_scheduler *next;
+};
+
+extern int ip_vs_conn_init(void);
+extern void ip_vs_conn_cleanup(void);
+extern struct ip_vs_conn *ip_vs_conn_in_get(unsigned int caddr, u16 cport);
+extern unsigned int ip_vs_conn_table_size(void);
+
+extern int register_ip_vs_scheduler(struct ip_vs_scheduler *scheduler);
+extern int unregister_ip_vs_scheduler(struct ip_vs_scheduler *scheduler);
+
+#endif

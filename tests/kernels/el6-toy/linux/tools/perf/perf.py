@@ -1,0 +1,1 @@
+"""The perf module of the toy kernel."""

@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "perf of the toy kernel"
