@@ -1,1 +1,32 @@
-//! x
+//! kbuild turns a distribution kernel's source package into verified, installable kernel packages with the IPVS
+//! connection-table size that was asked for.
+//!
+//! Everything is decided before anything is done, every decision is data, every effect has one home, and every
+//! failure says where it was, what was expected, and what to do:
+//!
+//! ```text
+//! argv ──cli──▶ Request ┐
+//! recipes/*.toml ▶ Recipe ┼─plan─▶ Plan (steps) ─pipeline─▶ stages ─▶ packages + manifest.json
+//! source package ▶ Source ┤          │                        │
+//! sys::probe ────▶ Host  ┘     `kbuild plan` prints it     events ─▶ cli::render
+//! ```
+//!
+//! The rooms, each importing only from those below it: [`cli`], [`pipeline`], [`proof`], [`plan`], [`recipe`],
+//! [`edit`], [`ipvs`], [`rpm`], [`sys`]; under them all the vocabulary: [`command`], [`digest`], [`event`].
+//! `recipe`, `edit`, `ipvs` and `plan` are pure. ARCHITECTURE.md has the map.
+
+pub mod cli;
+pub mod command;
+pub mod digest;
+pub mod edit;
+pub mod error;
+pub mod event;
+pub mod ipvs;
+pub mod pipeline;
+pub mod plan;
+pub mod proof;
+pub mod recipe;
+pub mod rpm;
+pub mod sys;
+
+pub use cli::run;

@@ -7,5 +7,6 @@ pub mod exec;
 pub mod files;
 pub mod lock;
 pub mod probe;
+pub mod processes;
 pub mod signal;
 pub mod user;

@@ -92,8 +92,8 @@ pub fn header_clamp(text: &[u8]) -> Option<Range> {
 /// Tells whether `ip_vs_conn.c` declares the module parameter.
 #[must_use]
 pub fn kind(ip_vs_conn: &[u8]) -> Kind {
-    let declares = Regex::new(r"module_param_named\s*\(\s*conn_tab_bits\b")
-        .is_ok_and(|pattern| pattern.is_match(ip_vs_conn));
+    let declares =
+        Regex::new(r"module_param_named\s*\(\s*conn_tab_bits\b").is_ok_and(|pattern| pattern.is_match(ip_vs_conn));
     if declares { Kind::Parameter } else { Kind::CompileTime }
 }
 
@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn the_clamp_of_2_6_18() {
-        let header = b"#if CONFIG_IP_VS_TAB_BITS < 8\n#define IP_VS_CONN_TAB_BITS 8\n#endif\n#if CONFIG_IP_VS_TAB_BITS > 20\n";
+        let header =
+            b"#if CONFIG_IP_VS_TAB_BITS < 8\n#define IP_VS_CONN_TAB_BITS 8\n#endif\n#if CONFIG_IP_VS_TAB_BITS > 20\n";
         assert_eq!(header_clamp(header), Some(Range { min: 8, max: 20 }));
         assert_eq!(header_clamp(b"#define IP_VS_CONN_TAB_BITS CONFIG_IP_VS_TAB_BITS\n"), None);
     }

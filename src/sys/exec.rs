@@ -6,6 +6,8 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -91,15 +93,10 @@ pub enum Error {
 fn prepare(command: &Command) -> duct::Expression {
     #[expect(clippy::disallowed_methods, reason = "this is the place where processes are started")]
     let expression = duct::cmd(&command.program, &command.args);
-    expression
-        .full_env(&command.env)
-        .dir(&command.cwd)
-        .stdin_null()
-        .unchecked()
-        .before_spawn(|child| {
-            child.process_group(0);
-            Ok(())
-        })
+    expression.full_env(&command.env).dir(&command.cwd).stdin_null().unchecked().before_spawn(|child| {
+        child.process_group(0);
+        Ok(())
+    })
 }
 
 /// Runs a child and hands every line that it prints, and regular ticks, to `watch`.
@@ -109,11 +106,7 @@ fn prepare(command: &Command) -> duct::Expression {
 ///
 /// # Errors
 /// The child could not be started or its output could not be read.
-pub fn watch(
-    command: &Command,
-    cancel: &Cancel,
-    mut watch: impl FnMut(Moment<'_>) -> Flow,
-) -> Result<End, Error> {
+pub fn watch(command: &Command, cancel: &Cancel, mut watch: impl FnMut(Moment<'_>) -> Flow) -> Result<End, Error> {
     let start = |source| Error::Start { command: command.to_string(), source };
     let wait = |source| Error::Wait { command: command.to_string(), source };
 
@@ -279,8 +272,8 @@ pub fn read(command: &Command) -> Result<String, Error> {
 
 /// Starts this very program again as another user, with a socket as its stdin, and returns it running.
 ///
-/// Supplementary groups are dropped with the user. The child stays in our process group: a terminal's Ctrl-C reaches
-/// both.
+/// Supplementary groups are dropped with the user. The child gets a process group of its own: [`Worker`] passes signals
+/// on, so that a terminal's Ctrl-C does not count twice.
 ///
 /// # Errors
 /// It could not be started.
@@ -291,9 +284,9 @@ pub fn spawn_self_as(
     env: &std::collections::BTreeMap<String, String>,
     stdin: std::os::fd::OwnedFd,
 ) -> std::io::Result<std::process::Child> {
-    let me = std::env::current_exe()?;
+    // Not by its path, which may lie where the other user cannot enter.
     #[expect(clippy::disallowed_methods, reason = "this is the place where processes are started")]
-    let mut command = std::process::Command::new(me);
+    let mut command = std::process::Command::new("/proc/self/exe");
     command
         .args(args)
         .env_clear()
@@ -302,15 +295,46 @@ pub fn spawn_self_as(
         .stdin(Stdio::from(stdin))
         .stdout(Stdio::null())
         .stderr(Stdio::inherit())
+        .process_group(0)
         .uid(uid)
         .gid(gid);
     command.spawn()
 }
 
-/// Passes a signal on to a child of [`spawn_self_as`].
-pub fn pass_on(child: &std::process::Child, signal: i32) {
-    if let (Ok(pid), Ok(signal)) = (i32::try_from(child.id()), Signal::try_from(signal)) {
-        let _ = nix::sys::signal::kill(Pid::from_raw(pid), signal);
+/// A child of [`spawn_self_as`] that gets every signal that we get.
+#[derive(Debug)]
+pub struct Worker {
+    child: std::process::Child,
+    done: Arc<AtomicBool>,
+}
+
+impl Worker {
+    /// Takes charge of a child; signals that came before are passed on, too.
+    #[must_use]
+    pub fn new(child: std::process::Child, cancel: Cancel) -> Self {
+        let done = Arc::new(AtomicBool::new(false));
+        let (over, pid) = (Arc::clone(&done), i32::try_from(child.id()).unwrap_or_default());
+        std::thread::spawn(move || {
+            let mut passed = 0;
+            while !over.load(Ordering::SeqCst) {
+                if let Some(signal) = cancel.signal().filter(|_| cancel.count() > passed) {
+                    passed += 1;
+                    if let (true, Ok(signal)) = (pid > 1, Signal::try_from(signal)) {
+                        let _ = nix::sys::signal::kill(Pid::from_raw(pid), signal);
+                    }
+                }
+                std::thread::sleep(TICK);
+            }
+        });
+        Self { child, done }
+    }
+
+    /// Waits for the child and says how it ended.
+    #[must_use]
+    pub fn wait(mut self) -> String {
+        let status = self.child.wait();
+        self.done.store(true, Ordering::SeqCst);
+        status.map_or_else(|error| error.to_string(), |status| status.to_string())
     }
 }
 

@@ -1,0 +1,260 @@
+//! The command line. Types only: what the arguments mean is decided in `prepare`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, ValueEnum};
+
+use super::render::{Format, Verbosity};
+use crate::edit::config::Setting;
+use crate::event::Stage;
+use crate::ipvs::bits::Bits;
+use crate::plan::request::{Mode, ProfileName};
+
+/// What stands below the help text.
+const AFTER: &str = "\
+Exit codes: 0 done; 2 usage; 3 request or recipe not valid; 4 host not ready; 5 fetch; 6 source package not good; \
+7 edit did not apply; 8 build failed; 9 packages or proof differ from the promise; 70 a bug in kbuild; 128+n ended by \
+signal n.
+
+Example: kbuild ipvs --bits 20 --srpm kernel-2.6.32-220.13.1.el6.src.rpm --boot";
+
+/// Rebuild a distribution kernel with the IPVS connection-table size you ask for, and prove it from the packages.
+#[derive(Debug, Parser)]
+#[command(name = "kbuild", version, after_help = AFTER, max_term_width = 100)]
+pub struct Arguments {
+    /// How to talk.
+    #[command(flatten)]
+    pub output: Talk,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Subcommand,
+}
+
+/// How to talk.
+#[derive(Debug, Args)]
+pub struct Talk {
+    /// How to report: for people, as plain lines, or as JSON lines on stdout
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    pub format: Format,
+    /// Show the commands that are run, too
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Show warnings and results only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+impl Talk {
+    /// Returns how much to say.
+    #[must_use]
+    pub fn verbosity(&self) -> Verbosity {
+        match (self.verbose, self.quiet) {
+            (true, _) => Verbosity::Verbose,
+            (_, true) => Verbosity::Quiet,
+            _ => Verbosity::Normal,
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Subcommand {
+    /// Build kernel packages with a connection table of 2^N buckets, and prove it
+    Ipvs(Build),
+    /// Print what `kbuild ipvs` would do with the same arguments, without doing it
+    Plan(Build),
+    /// Prove from packages that anybody built what table their kernel has (levels 3 and 4)
+    Verify(Verify),
+    /// Boot the kernel of packages that anybody built and see what table it has (level 5)
+    Boot(Boot),
+    /// Print the completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+    /// The building half of `kbuild ipvs` when root started it
+    #[command(hide = true)]
+    Worker,
+}
+
+/// Arguments of `ipvs` and `plan`.
+#[derive(Debug, Args)]
+pub struct Build {
+    /// Size of the table, as a power of two; several make one build each
+    #[arg(long, value_name = "N", required = true, value_delimiter = ',')]
+    pub bits: Vec<Bits>,
+    /// The kernel's source package
+    #[arg(long, value_name = "FILE", required = true)]
+    pub srpm: PathBuf,
+    /// Architecture [default: this machine's]
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
+    /// Binary packages only, or a source package, too
+    #[arg(long, value_enum, default_value_t = ModeArgument::Bb, value_name = "MODE")]
+    pub mode: ModeArgument,
+    /// All packages, or only what a fleet installs
+    #[arg(long, value_enum, default_value_t = ProfileArgument::Full, value_name = "PROFILE")]
+    pub profile: ProfileArgument,
+    /// Turn an option of the spec on
+    #[arg(long, value_name = "X", value_parser = conditional)]
+    pub with: Vec<String>,
+    /// Turn an option of the spec off
+    #[arg(long, value_name = "X", value_parser = conditional)]
+    pub without: Vec<String>,
+    /// Set another option of the kernel
+    #[arg(long, value_name = "CONFIG_X=V")]
+    pub set: Vec<Setting>,
+    /// Apply a patch to the kernel, through the hook that the spec has for it
+    #[arg(long, value_name = "FILE")]
+    pub patch: Vec<PathBuf>,
+    /// What is added to the release; `{bits}` stands for the value [default: .ipvs_{bits}bit]
+    #[arg(long, value_name = "S")]
+    pub buildid: Option<String>,
+    /// Who builds when root starts kbuild; made if missing [default: mockbuild]
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Parallel compilations [default: one per processor]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub jobs: Option<u32>,
+    /// Where to work, with room for a kernel [default: /var/cache/kbuild as root, else ~/.cache/kbuild]
+    #[arg(long, value_name = "DIR")]
+    pub work: Option<PathBuf>,
+    /// Where the results go; with several values, into a directory each below it
+    #[arg(long, value_name = "DIR", default_value = "kbuild-out")]
+    pub out: PathBuf,
+    /// Stop after a stage
+    #[arg(long, value_enum, value_name = "STAGE")]
+    pub until: Option<StageArgument>,
+    /// Start from nothing: take nothing of an earlier run
+    #[arg(long)]
+    pub fresh: bool,
+    /// Boot the result in QEMU and see what it says (level 5)
+    #[arg(long)]
+    pub boot: bool,
+    /// What is known of the kernel's family: a name or a file [default: by the release]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub recipe: Option<String>,
+    /// A public key that you trust to sign source packages
+    #[arg(long, value_name = "FILE")]
+    pub key: Vec<PathBuf>,
+    /// Take a source package that nobody known has signed
+    #[arg(long)]
+    pub allow_unsigned: bool,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Packages, or directories that hold them
+    #[arg(required = true, value_name = "DIR|RPM")]
+    pub packages: Vec<PathBuf>,
+    /// What the kernel must have
+    #[arg(long, value_name = "N")]
+    pub bits: Bits,
+}
+
+/// Arguments of `boot`.
+#[derive(Debug, Args)]
+pub struct Boot {
+    /// Packages, or directories that hold them
+    #[arg(required = true, value_name = "DIR|RPM")]
+    pub packages: Vec<PathBuf>,
+    /// What the guest must report
+    #[arg(long, value_name = "N")]
+    pub bits: Bits,
+    /// How long the guest may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 180)]
+    pub limit: u64,
+    /// Where the guest's console goes
+    #[arg(long, value_name = "FILE", default_value = "kbuild-boot.log")]
+    pub log: PathBuf,
+}
+
+/// `--mode`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ModeArgument {
+    /// Binary packages
+    Bb,
+    /// Binary packages and a source package
+    Ba,
+}
+
+impl From<ModeArgument> for Mode {
+    fn from(mode: ModeArgument) -> Self {
+        match mode {
+            ModeArgument::Bb => Self::Bb,
+            ModeArgument::Ba => Self::Ba,
+        }
+    }
+}
+
+/// `--profile`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ProfileArgument {
+    /// Everything that the distribution builds
+    Full,
+    /// What a fleet installs: no debug kernel, no debuginfo, no tools
+    Fleet,
+}
+
+impl From<ProfileArgument> for ProfileName {
+    fn from(profile: ProfileArgument) -> Self {
+        match profile {
+            ProfileArgument::Full => Self::Full,
+            ProfileArgument::Fleet => Self::Fleet,
+        }
+    }
+}
+
+/// `--until`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum StageArgument {
+    /// The source package is checked
+    Verify,
+    /// The working tree is there
+    Unpack,
+    /// It is edited
+    Edit,
+    /// The packages are built
+    Build,
+    /// They are proved
+    Prove,
+}
+
+impl From<StageArgument> for Stage {
+    fn from(stage: StageArgument) -> Self {
+        match stage {
+            StageArgument::Verify => Self::Verify,
+            StageArgument::Unpack => Self::Unpack,
+            StageArgument::Edit => Self::Edit,
+            StageArgument::Build => Self::Build,
+            StageArgument::Prove => Self::Prove,
+        }
+    }
+}
+
+/// A name for `--with` and `--without`: rpm makes a macro of it.
+fn conditional(text: &str) -> Result<String, String> {
+    let good = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if good { Ok(text.to_owned()) } else { Err("expected letters, digits and `_`, such as `firmware`".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_exit_code_is_in_the_help() {
+        for (code, _) in crate::error::EXIT_CODES {
+            assert!(AFTER.contains(&format!(" {code}")), "{code}");
+        }
+    }
+}

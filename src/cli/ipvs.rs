@@ -1,0 +1,121 @@
+//! `kbuild ipvs`: makes the plans and runs them one after the other.
+
+use std::fmt::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use super::args::Build;
+use super::render::Format;
+use super::{Edge, Output, prepare};
+use crate::error::Error;
+use crate::event::{Event, Stage};
+use crate::pipeline::manifest::Manifest;
+use crate::pipeline::out::Directory;
+use crate::pipeline::{self, handover};
+use crate::plan::Plan;
+use crate::plan::layout::{INSTALL, text};
+use crate::sys::signal::Cancel;
+use crate::sys::{exec, probe, user};
+
+pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
+    let cancel = Cancel::install().map_err(|source| Error::Host { what: "cannot watch for signals".into(), source })?;
+    let plans = prepare::plans(edge, args)?;
+    let reporter = &*edge.reporter;
+    if let Some(plan) = plans.first() {
+        plan.notes.iter().for_each(|note| reporter.note(note.clone()));
+        plan.warnings.iter().for_each(|warning| reporter.warn(warning.clone()));
+    }
+    let mut output = String::new();
+    for (index, plan) in plans.iter().enumerate() {
+        reporter.report(&Event::BuildStarted {
+            nvr: plan.nvr.to_string(),
+            bits: plan.bits.get(),
+            index: index + 1,
+            of: plans.len(),
+        });
+        let mut out = Directory::new(plan.layout.out.clone());
+        let manifest = if plan.user.uid == Some(user::me().uid) {
+            pipeline::run(plan, args.fresh, reporter, &cancel, &mut out)
+        } else {
+            as_other_user(edge, args, plan, &cancel, &mut out)
+        };
+        match manifest {
+            Ok(manifest) => output.push_str(&result(edge.format, plan, &manifest)),
+            // What earlier values gave is there, and is said.
+            Err(error) => return Ok(Output { text: output, error: Some(error.into()) }),
+        }
+    }
+    Ok(Output::text(output))
+}
+
+/// Root's part: makes the account and its work directory, then only passes on what a process of that account says.
+fn as_other_user(
+    edge: &Edge,
+    args: &Build,
+    plan: &Plan,
+    cancel: &Cancel,
+    out: &mut Directory,
+) -> Result<Manifest, pipeline::Error> {
+    let failed = |what: &str, source| pipeline::Error::io(what, source);
+    let none = || std::io::Error::new(std::io::ErrorKind::NotFound, format!("no account `{}`", plan.user.name));
+    let mut account = user::find(&plan.user.name).map_err(|error| failed("the account is not there", error))?;
+    if account.is_none() {
+        for command in &plan.prepare {
+            edge.reporter.report(&Event::Exec { command: command.to_string() });
+            exec::read(command)?;
+        }
+        account = user::find(&plan.user.name).map_err(|error| failed("the account is not there", error))?;
+    }
+    let account = account.ok_or_else(|| failed("the account was not made", none()))?;
+    let work = &plan.layout.work;
+    if !work.try_exists().map_err(|error| failed("the work directory cannot be seen", error))? {
+        fs_err::create_dir_all(work)
+            .and_then(|()| user::give(work, account.uid, account.gid))
+            .map_err(|error| failed("the work directory cannot be made", error))?;
+    }
+
+    let (ours, theirs) = UnixStream::pair().map_err(|error| failed("no connection can be made", error))?;
+    let env = [("PATH".to_owned(), probe::facts().path)].into();
+    let child = exec::spawn_self_as(account.uid, account.gid, &["worker"], &env, OwnedFd::from(theirs))
+        .map_err(|error| failed(&format!("cannot start the building process as `{}`", account.name), error))?;
+    let worker = exec::Worker::new(child, cancel.clone());
+    // The account may have been made just now: the plan gets its numbers.
+    let mut plan = plan.clone();
+    (plan.user.uid, plan.user.gid) = (Some(account.uid), Some(account.gid));
+    let outcome = handover::order(ours, &plan, args.fresh, &args.srpm, &*edge.reporter, out);
+    let how = worker.wait();
+    match (outcome, cancel.signal()) {
+        (Err(pipeline::Error::Worker { .. }), Some(signal)) => Err(pipeline::Error::Cancelled { signal }),
+        (Err(pipeline::Error::Worker { .. }), None) => Err(pipeline::Error::Worker { how }),
+        (outcome, _) => outcome,
+    }
+}
+
+/// What is said on stdout about a finished build.
+fn result(format: Format, plan: &Plan, manifest: &Manifest) -> String {
+    let out = text(&plan.layout.out);
+    if format == Format::Json {
+        let line = serde_json::json!({ "event": "result", "out": out, "manifest": manifest });
+        return format!("{line}\n");
+    }
+    let mut said = String::new();
+    if plan.steps.last().is_some_and(|step| step.stage() != Stage::Collect) {
+        let last = plan.steps.last().map(|step| step.stage().name()).unwrap_or_default();
+        return format!("{} is done up to {last}; the tree is {}\n", plan.nvr, plan.layout.topdir().display());
+    }
+    let packages = manifest.files.iter().filter(|file| file.name.ends_with(".rpm"));
+    // Writing to a String does not fail.
+    let _ = writeln!(said, "{} in {out}\n", plan.nvr);
+    for file in packages {
+        let _ = writeln!(said, "  {}", file.name);
+    }
+    let _ = writeln!(said, "\nproof that it has 2^{} = {} buckets\n", plan.bits, plan.bits.buckets());
+    for finding in &manifest.proof {
+        let _ = writeln!(said, "  {finding}");
+    }
+    if !manifest.proof.iter().any(|finding| finding.level == 5) {
+        let _ = writeln!(said, "  level 5  a boot  not checked: --boot was not asked for");
+    }
+    let _ = writeln!(said, "\nhow to install and roll back: {out}/{INSTALL}");
+    said
+}

@@ -1,0 +1,198 @@
+//! From arguments to plans: reads what decisions need, then lets `plan` decide.
+
+use std::path::{Path, PathBuf};
+
+use super::Edge;
+use super::args::Build;
+use crate::error::Error;
+use crate::event::{Event, Stage};
+use crate::pipeline;
+use crate::plan::host::{Account, Builder, Host, Place, Refused};
+use crate::plan::request::{Patch, Request};
+use crate::plan::source::wanted;
+use crate::plan::{self, Plan, Source};
+use crate::recipe::{Recipe, builtin};
+use crate::rpm::nvr::BuildId;
+use crate::rpm::source::{self, Header};
+use crate::rpm::trust::Key;
+use crate::sys::probe::{self, Facts};
+use crate::sys::user::{self, Entry};
+
+/// Who builds when root starts kbuild and names nobody.
+const BUILDER: &str = "mockbuild";
+
+/// Makes a plan for each value asked for. Nothing is done: what is refused leaves no trace.
+pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Vec<Plan>, Error> {
+    let facts = probe::facts();
+    let requests = requests(edge, args)?;
+    let (Some(first), srpm) = (requests.first(), absolute(&args.srpm)?) else { return Ok(Vec::new()) };
+
+    // Cheap refusals first: the host, then the header, then the payload.
+    let work = absolute(args.work.as_deref().unwrap_or(&facts.default_work))?;
+    plan::host_ready(first, &host(&facts, args, &work, &first.out)?)?;
+
+    let what = format!("reading {}", srpm.display());
+    edge.reporter.report(&Event::StageStarted { stage: Stage::Verify, what });
+    let keys = keys(&args.key)?;
+    let header = source::header(&srpm, &keys, &mut pipeline::bytes(&*edge.reporter, Stage::Verify, "hashing".into()))?;
+    let (recipe, why) = choose(args.recipe.as_deref(), &header)?;
+    let file = srpm.file_name().unwrap_or_default().to_string_lossy();
+    plan::trusted(first, &file, &header.signature)?;
+    let contents = source::read(
+        &srpm,
+        &|file| wanted(&recipe, file),
+        &crate::ipvs::sources::FILES,
+        &mut pipeline::bytes(&*edge.reporter, Stage::Verify, "reading the kernel's own sources".into()),
+    )?;
+    let source = Source::new(header, contents);
+
+    requests
+        .iter()
+        .map(|request| {
+            let host = host(&facts, args, &work, &request.out)?;
+            Ok(plan::decide(request, &recipe, &why, &source, &host)?)
+        })
+        .collect()
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    probe::absolute(path).map_err(|source| Error::Host { what: "cannot tell the present directory".into(), source })
+}
+
+fn requests(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
+    let several = args.bits.len() > 1;
+    let pattern = args.buildid.as_deref().unwrap_or(".ipvs_{bits}bit");
+    if several && !pattern.contains("{bits}") {
+        return Err(Error::Usage(format!(
+            "several values need buildids of their own: write `--buildid` with `{{bits}}` in it, not `{pattern}`"
+        )));
+    }
+    let patches = args.patch.iter().map(|path| patch(path)).collect::<Result<Vec<_>, _>>()?;
+    let out = absolute(&args.out)?;
+    args.bits
+        .iter()
+        .enumerate()
+        .map(|(index, bits)| {
+            if args.bits.iter().take(index).any(|earlier| earlier == bits) {
+                return Err(Error::Usage(format!("`--bits` names {bits} twice")));
+            }
+            let buildid: BuildId = pattern
+                .replace("{bits}", &bits.to_string())
+                .parse()
+                .map_err(|error: crate::rpm::nvr::BuildIdError| Error::Usage(error.to_string()))?;
+            Ok(Request {
+                bits: *bits,
+                srpm: absolute(&args.srpm)?,
+                arch: args.arch.clone(),
+                mode: args.mode.into(),
+                profile: args.profile.into(),
+                with: args.with.clone(),
+                without: args.without.clone(),
+                set: args.set.clone(),
+                patches: patches.clone(),
+                out: if several { out.join(buildid.as_str().trim_start_matches('.')) } else { out.clone() },
+                buildid,
+                jobs: args.jobs,
+                until: args.until.map(Into::into),
+                fresh: args.fresh,
+                boot: args.boot,
+                allow_unsigned: args.allow_unsigned,
+                reproduce: edge.command_line.clone(),
+            })
+        })
+        .collect()
+}
+
+fn patch(path: &Path) -> Result<Patch, Error> {
+    let input = |source| Error::Input { what: "the patch".into(), source };
+    let text = fs_err::read_to_string(path).map_err(input)?;
+    if !text.contains("\n+++ ") {
+        let message = format!("`{}` is not a unified diff", path.display());
+        return Err(input(std::io::Error::new(std::io::ErrorKind::InvalidData, message)));
+    }
+    Ok(Patch { name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text })
+}
+
+fn keys(paths: &[PathBuf]) -> Result<Vec<Key>, Error> {
+    paths
+        .iter()
+        .map(|path| {
+            let armoured =
+                fs_err::read_to_string(path).map_err(|source| Error::Input { what: "the key".into(), source })?;
+            Ok(Key { origin: path.display().to_string(), armoured })
+        })
+        .collect()
+}
+
+/// Chooses the recipe: the one asked for, else the one that covers the release.
+fn choose(asked: Option<&str>, header: &Header) -> Result<(Recipe, String), Error> {
+    let builtin = builtin::all()?;
+    let Some(asked) = asked else {
+        let release = &header.nvr.release;
+        let dists = builtin.iter().map(|recipe| format!("`{}`", recipe.dist)).collect::<Vec<_>>().join(", ");
+        return match builtin.into_iter().find(|recipe| recipe.covers(release)) {
+            Some(recipe) => {
+                let why = format!("the release {release} is {}", recipe.title);
+                Ok((recipe, why))
+            }
+            None => Err(plan::Error::NoRecipe { nvr: header.nvr.to_string(), dists }.into()),
+        };
+    };
+    if let Some(recipe) = builtin.into_iter().find(|recipe| recipe.name == asked) {
+        return Ok((recipe, "asked for".into()));
+    }
+    if !asked.contains(['/', '.']) {
+        let known = builtin::names().join(", ");
+        return Err(Error::UnknownRecipe { name: asked.to_owned(), known });
+    }
+    let text = fs_err::read_to_string(asked).map_err(|source| Error::Input { what: "the recipe".into(), source })?;
+    Ok((Recipe::parse(&text, asked)?, format!("asked for: {asked}")))
+}
+
+/// Puts the facts about the machine together with what was asked.
+fn host(facts: &Facts, args: &Build, work: &Path, out: &Path) -> Result<Host, Error> {
+    let named = match &args.user {
+        Some(name) if *name == facts.me.name => None,
+        Some(name) => Some(name.as_str()),
+        None if facts.me.uid == 0 => Some(BUILDER),
+        None => None,
+    };
+    let unreadable = |source| Error::Host { what: "the account database cannot be read".into(), source };
+    let builder = match named {
+        None => Builder::Me,
+        Some(name) => match user::find(name).map_err(unreadable)? {
+            Some(entry) => Builder::Other(account(&entry)),
+            None => Builder::Missing(name.to_owned()),
+        },
+    };
+    // Nobody has more rights than an account that does not exist yet will have.
+    let worker = match &builder {
+        Builder::Me => facts.me.clone(),
+        Builder::Other(account) => Entry {
+            name: account.name.clone(),
+            uid: account.uid.unwrap_or(u32::MAX),
+            gid: account.gid.unwrap_or(u32::MAX),
+        },
+        Builder::Missing(name) => Entry { name: name.clone(), uid: u32::MAX, gid: u32::MAX },
+    };
+    let place = |path: &Path, user: &Entry| Place {
+        path: path.to_owned(),
+        refused: probe::unusable(path, user).map(|(why, hint)| Refused { why, hint }),
+    };
+    Ok(Host {
+        me: account(&facts.me),
+        arch: facts.arch.clone(),
+        cpus: facts.cpus,
+        rpm_database: facts.rpm_database,
+        sh_is_bash: facts.sh_is_bash,
+        tools: facts.tools.clone(),
+        path: facts.path.clone(),
+        work: place(work, &worker),
+        out: place(out, &facts.me),
+        builder,
+    })
+}
+
+fn account(entry: &Entry) -> Account {
+    Account { name: entry.name.clone(), uid: Some(entry.uid), gid: Some(entry.gid) }
+}

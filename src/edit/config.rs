@@ -1,0 +1,266 @@
+//! Edits of kernel config sources: one symbol, matched exactly.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Change, Edited, Error, lines, replace_line, split_end};
+
+/// A setting such as `CONFIG_IP_VS_TAB_BITS=20`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Setting {
+    symbol: String,
+    value: String,
+}
+
+/// Why a text is not a [`Setting`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    /// No `=`.
+    #[error("expected `CONFIG_X=VALUE`, found `{0}`")]
+    NoValue(String),
+    /// The symbol is not one that kconfig could write.
+    #[error("expected a symbol such as `CONFIG_IP_VS`, found `{0}`")]
+    BadSymbol(String),
+    /// The value is not `y`, `m`, `n`, a number or a quoted string.
+    #[error("expected y, m, n, a number or a \"quoted string\" for `{symbol}`, found `{value}`")]
+    BadValue {
+        /// The symbol.
+        symbol: String,
+        /// The value given.
+        value: String,
+    },
+}
+
+impl Setting {
+    /// Returns a setting with a number.
+    #[must_use]
+    pub fn number(symbol: &str, value: u64) -> Self {
+        Self { symbol: symbol.to_owned(), value: value.to_string() }
+    }
+
+    /// Returns the symbol, with its `CONFIG_`.
+    #[must_use]
+    pub fn symbol(&self) -> &str {
+        &self.symbol
+    }
+
+    /// Returns the value as kconfig writes it; `n` for a symbol that is not set.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// Returns the line that says this in a config file.
+    #[must_use]
+    pub fn line(&self) -> String {
+        if self.value == "n" {
+            format!("# {} is not set", self.symbol)
+        } else {
+            format!("{}={}", self.symbol, self.value)
+        }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.symbol, self.value)
+    }
+}
+
+impl FromStr for Setting {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        let (symbol, value) = text.split_once('=').ok_or_else(|| SettingError::NoValue(text.to_owned()))?;
+        let name = symbol.strip_prefix("CONFIG_").unwrap_or_default();
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return Err(SettingError::BadSymbol(symbol.to_owned()));
+        }
+        let number = value.strip_prefix("0x").map_or_else(
+            || value.strip_prefix('-').unwrap_or(value).parse::<u64>().is_ok(),
+            |hex| u64::from_str_radix(hex, 16).is_ok(),
+        );
+        let quoted =
+            value.len() >= 2 && value.starts_with('"') && value.ends_with('"') && !value.contains(['\n', '\r', '\0']);
+        if matches!(value, "y" | "m" | "n") || number || quoted {
+            Ok(Self { symbol: symbol.to_owned(), value: value.to_owned() })
+        } else {
+            Err(SettingError::BadValue { symbol: symbol.to_owned(), value: value.to_owned() })
+        }
+    }
+}
+
+impl TryFrom<String> for Setting {
+    type Error = SettingError;
+
+    fn try_from(text: String) -> Result<Self, SettingError> {
+        text.parse()
+    }
+}
+
+impl From<Setting> for String {
+    fn from(setting: Setting) -> Self {
+        setting.to_string()
+    }
+}
+
+/// Returns the lines of a config text that set `symbol`, each with its number (from 1) and the value (`n` for
+/// `# … is not set`).
+///
+/// The match is exact: `CONFIG_IP_VS_SH_TAB_BITS` is never taken for `CONFIG_IP_VS_TAB_BITS`.
+#[must_use]
+pub fn values(text: &[u8], symbol: &str) -> Vec<(usize, String)> {
+    lines(text)
+        .enumerate()
+        .filter_map(|(index, line)| Some((index + 1, value_in(split_end(line).0, symbol)?)))
+        .collect()
+}
+
+fn value_in(line: &[u8], symbol: &str) -> Option<String> {
+    let line = line.trim_ascii_end();
+    if let Some(rest) = line.strip_prefix(symbol.as_bytes()) {
+        return Some(String::from_utf8_lossy(rest.strip_prefix(b"=")?).into_owned());
+    }
+    let rest = line.strip_prefix(b"#")?.trim_ascii_start().strip_prefix(symbol.as_bytes())?;
+    (rest == b" is not set").then(|| "n".to_owned())
+}
+
+/// Returns the value that kconfig takes from a config text: the last one.
+#[must_use]
+pub fn value(text: &[u8], symbol: &str) -> Option<String> {
+    values(text, symbol).pop().map(|(_, value)| value)
+}
+
+/// Sets a symbol where the text has it exactly once.
+///
+/// # Errors
+/// The text has the symbol not at all or more than once.
+pub fn set_existing(file: &str, text: &[u8], setting: &Setting) -> Result<Edited, Error> {
+    let what = format!("`{}=…`", setting.symbol());
+    match values(text, setting.symbol()).as_slice() {
+        [(line, _)] => Ok(replace_line(text, *line, &setting.line())),
+        [] => Err(Error::Missing { file: file.to_owned(), what }),
+        several => {
+            let lines = several.iter().map(|(line, _)| *line).collect();
+            Err(Error::Several { file: file.to_owned(), what, lines })
+        }
+    }
+}
+
+/// Sets a symbol in the text, in place where it is there once, as a new last line where it is not.
+///
+/// # Errors
+/// The text has the symbol more than once.
+pub fn set(file: &str, text: &[u8], setting: &Setting) -> Result<Edited, Error> {
+    if !values(text, setting.symbol()).is_empty() {
+        return set_existing(file, text, setting);
+    }
+    let mut new = text.to_vec();
+    if !new.is_empty() && !new.ends_with(b"\n") {
+        new.push(b'\n');
+    }
+    new.extend_from_slice(setting.line().as_bytes());
+    new.push(b'\n');
+    let change = Change { line: lines(text).count() + 1, before: None, after: setting.line() };
+    Ok(Edited { text: new, changes: vec![change] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TEXT: &[u8] = b"# x86_64\nCONFIG_IP_VS=m\nCONFIG_IP_VS_TAB_BITS=12\nCONFIG_IP_VS_SH_TAB_BITS=8\n# CONFIG_IP_VS_DEBUG is not set\n";
+
+    fn bits(value: u64) -> Setting {
+        Setting::number("CONFIG_IP_VS_TAB_BITS", value)
+    }
+
+    #[test]
+    fn only_the_exact_symbol_is_replaced_in_place() {
+        let edited = set_existing("config-generic", TEXT, &bits(20)).unwrap();
+        assert_eq!(
+            String::from_utf8(edited.text).unwrap(),
+            String::from_utf8(TEXT.to_vec()).unwrap().replace("IP_VS_TAB_BITS=12", "IP_VS_TAB_BITS=20")
+        );
+        let change = Change {
+            line: 3,
+            before: Some("CONFIG_IP_VS_TAB_BITS=12".into()),
+            after: "CONFIG_IP_VS_TAB_BITS=20".into(),
+        };
+        assert_eq!(edited.changes, [change]);
+    }
+
+    #[test]
+    fn missing_and_double_lines_are_named() {
+        let error = set_existing("c", b"CONFIG_IP_VS_SH_TAB_BITS=8\n", &bits(20)).unwrap_err();
+        assert_eq!(error.to_string(), "`c` has no line `CONFIG_IP_VS_TAB_BITS=…`, expected exactly one");
+        let error =
+            set_existing("c", b"CONFIG_IP_VS_TAB_BITS=12\nX\nCONFIG_IP_VS_TAB_BITS=12\n", &bits(20)).unwrap_err();
+        assert_eq!(error.to_string(), "`c` has 2 lines `CONFIG_IP_VS_TAB_BITS=…` (lines 1, 3), expected exactly one");
+    }
+
+    #[test]
+    fn any_symbol_can_be_set_unset_or_added() {
+        let case = |setting: &str, expected: &str| {
+            let edited = set("c", TEXT, &setting.parse().unwrap()).unwrap();
+            let text = String::from_utf8(edited.text).unwrap();
+            assert!(text.contains(expected), "{setting}: {text}");
+        };
+        case("CONFIG_IP_VS_DEBUG=y", "\nCONFIG_IP_VS_DEBUG=y\n");
+        case("CONFIG_IP_VS=n", "\n# CONFIG_IP_VS is not set\n");
+        case("CONFIG_NEW=\"a b\"", "is not set\nCONFIG_NEW=\"a b\"\n");
+        assert_eq!(set("c", b"A=1", &bits(9)).unwrap().text, b"A=1\nCONFIG_IP_VS_TAB_BITS=9\n");
+    }
+
+    #[test]
+    fn line_ends_stay() {
+        let edited = set_existing("c", b"CONFIG_IP_VS_TAB_BITS=12\r\nA\r\n", &bits(20)).unwrap();
+        assert_eq!(edited.text, b"CONFIG_IP_VS_TAB_BITS=20\r\nA\r\n");
+        let edited = set_existing("c", b"CONFIG_IP_VS_TAB_BITS=12", &bits(20)).unwrap();
+        assert_eq!(edited.text, b"CONFIG_IP_VS_TAB_BITS=20");
+    }
+
+    #[test]
+    fn settings_are_checked() {
+        for bad in ["CONFIG_X", "X=y", "CONFIG_=y", "CONFIG_A-B=y", "CONFIG_X=yes", "CONFIG_X=", "CONFIG_X=\""] {
+            assert!(bad.parse::<Setting>().is_err(), "{bad}");
+        }
+        for good in ["CONFIG_X=y", "CONFIG_X=0x10", "CONFIG_X=-5", "CONFIG_X=\"\""] {
+            assert_eq!(good.parse::<Setting>().unwrap().to_string(), good);
+        }
+    }
+
+    #[test]
+    fn the_last_value_wins() {
+        assert_eq!(value(b"CONFIG_A=1\nCONFIG_A=2\n", "CONFIG_A").unwrap(), "2");
+        assert_eq!(value(b"CONFIG_A=1\n# CONFIG_A is not set\n", "CONFIG_A").unwrap(), "n");
+        assert_eq!(value(b"CONFIG_AB=1\n", "CONFIG_A"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn twice_is_once_and_other_lines_stay(
+            before in proptest::collection::vec("[ -~]{0,30}", 0..8),
+            after in proptest::collection::vec(any::<Vec<u8>>(), 0..4),
+            old in 0u64..64,
+            new in 0u64..64,
+        ) {
+            let mut text = before.join("\n").into_bytes();
+            text.extend_from_slice(format!("\nCONFIG_IP_VS_TAB_BITS={old}\n").as_bytes());
+            text.extend_from_slice(&after.concat());
+            prop_assume!(values(&text, "CONFIG_IP_VS_TAB_BITS").len() == 1);
+            let once = set_existing("c", &text, &bits(new)).unwrap();
+            let twice = set_existing("c", &once.text, &bits(new)).unwrap();
+            prop_assert_eq!(&once.text, &twice.text);
+            prop_assert!(twice.changes.is_empty());
+            prop_assert_eq!(value(&once.text, "CONFIG_IP_VS_TAB_BITS"), Some(new.to_string()));
+            let differing = lines(&text).zip(lines(&once.text)).filter(|(a, b)| a != b).count();
+            prop_assert_eq!(lines(&text).count(), lines(&once.text).count());
+            prop_assert_eq!(differing, usize::from(old != new));
+        }
+    }
+}

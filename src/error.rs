@@ -1,0 +1,115 @@
+//! Why a command failed, for people and for scripts: one text, one hint, one documented exit code.
+
+use crate::proof::packages::FindError;
+use crate::rpm::source;
+use crate::{pipeline, plan, recipe};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The arguments do not fit together; clap's own complaints never get here.
+    #[error("{0}")]
+    Usage(String),
+    /// A recipe is not valid.
+    #[error(transparent)]
+    Recipe(#[from] recipe::Error),
+    /// No built-in recipe has this name, and no file either.
+    #[error("no recipe is called `{name}`: expected one of {known}, or a file")]
+    UnknownRecipe {
+        /// What was asked for.
+        name: String,
+        /// Those built in.
+        known: String,
+    },
+    /// A file that the user named cannot be read.
+    #[error("cannot read {what}")]
+    Input {
+        /// Which.
+        what: String,
+        /// Why; names the path.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The source package is not used.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// There is no plan.
+    #[error(transparent)]
+    Plan(#[from] plan::Error),
+    /// The run ended early.
+    #[error(transparent)]
+    Pipeline(#[from] pipeline::Error),
+    /// There are no packages to look at.
+    #[error(transparent)]
+    Find(#[from] FindError),
+    /// The machine refused something that kbuild needs.
+    #[error("{what}")]
+    Host {
+        /// What.
+        what: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The exit codes, as documented: number and meaning.
+pub const EXIT_CODES: [(u8, &str); 11] = [
+    (0, "done"),
+    (2, "wrong usage, such as --bits abc"),
+    (3, "request or recipe not valid, such as bits outside the kernel's range"),
+    (4, "the host is not ready: tools, user, directories, lock"),
+    (5, "the source package could not be fetched"),
+    (6, "the source package is not what it should be: not an RPM, cut off, unsigned, wrongly signed"),
+    (7, "an edit did not apply"),
+    (8, "the build failed"),
+    (9, "the packages or their proof differ from the promise"),
+    (70, "a bug in kbuild"),
+    (128, "plus n: ended by signal n"),
+];
+
+impl Error {
+    /// Returns the documented exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Find(_) => 2,
+            Self::Recipe(_) | Self::UnknownRecipe { .. } | Self::Input { .. } => 3,
+            Self::Source(_) => 6,
+            Self::Plan(error) => error.exit_code(),
+            Self::Pipeline(error) => error.exit_code(),
+            Self::Host { .. } => 4,
+        }
+    }
+
+    /// Returns what to do, where there is something.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Plan(error) => error.hint(),
+            Self::Pipeline(error) => error.hint(),
+            Self::Source(source::Error::Binary { .. }) => {
+                Some("take the package that ends in `.src.rpm`; for a built kernel there is `kbuild verify`".into())
+            }
+            Self::Source(
+                source::Error::Payload { .. } | source::Error::Header { .. } | source::Error::Digest { .. },
+            ) => Some("fetch the package again".into()),
+            _ => None,
+        }
+    }
+}
+
+/// Returns an error's text with those of its causes, each said once.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,182 @@
+//! Runs a plan: one stage after the other, each from its step and nothing else.
+//!
+//! Nothing is decided here. What goes wrong ends the run with an [`Error`] that names the place; what went well is in
+//! the manifest, which is written anew after every stage.
+
+mod boot;
+mod build;
+mod collect;
+mod edit;
+pub mod error;
+mod gate;
+pub mod handover;
+pub mod manifest;
+pub mod out;
+mod progress;
+mod prove;
+mod unpack;
+mod verify;
+
+use std::time::Instant;
+
+pub use boot::Boot as BootProof;
+pub use error::Error;
+pub use prove::verify as verify_packages;
+
+use crate::event::{Event, Reporter, Stage, Unit};
+use crate::plan::{Plan, Step};
+use crate::proof::Finding;
+use crate::sys::files;
+use crate::sys::lock;
+use crate::sys::signal::Cancel;
+use manifest::{Manifest, StageRecord, Status};
+use out::Out;
+
+/// What every stage may use.
+struct Context<'a> {
+    plan: &'a Plan,
+    reporter: &'a dyn Reporter,
+    cancel: &'a Cancel,
+    out: &'a mut dyn Out,
+    manifest: Manifest,
+}
+
+impl Context<'_> {
+    fn proved(&mut self, finding: Finding) {
+        self.reporter.report(&proved(&finding));
+        self.manifest.proof.push(finding);
+    }
+
+    /// Returns a callback that reports bytes done.
+    fn bytes(&self, stage: Stage, what: &str) -> impl FnMut(u64, u64) + use<'_> {
+        let (reporter, what) = (self.reporter, what.to_owned());
+        bytes(reporter, stage, what)
+    }
+
+    fn write_manifest(&mut self) -> Result<(), Error> {
+        self.manifest.write(self.out)
+    }
+}
+
+/// Returns a callback that reports bytes done, at most a few hundred times.
+pub fn bytes(reporter: &dyn Reporter, stage: Stage, what: String) -> impl FnMut(u64, u64) + use<'_> {
+    let mut last = 0;
+    move |done, total| {
+        if done - last.min(done) > total / 200 || done == total {
+            last = done;
+            reporter.report(&Event::Progress {
+                stage,
+                phase: None,
+                done,
+                total: Some(total),
+                estimated: false,
+                unit: Unit::Bytes,
+                what: what.clone(),
+            });
+        }
+    }
+}
+
+/// Returns the event that tells of a finding.
+#[must_use]
+pub fn proved(finding: &Finding) -> Event {
+    Event::Proved {
+        level: finding.level,
+        subject: finding.subject.clone(),
+        verdict: finding.verdict.to_string(),
+        holds: finding.verdict.holds(),
+    }
+}
+
+/// Runs the plan in this process and as this user, and returns the finished manifest.
+///
+/// # Errors
+/// A stage failed; the manifest among the results says which, and the logs are there, too.
+pub fn run(
+    plan: &Plan,
+    fresh: bool,
+    reporter: &dyn Reporter,
+    cancel: &Cancel,
+    out: &mut dyn Out,
+) -> Result<Manifest, Error> {
+    let layout = &plan.layout;
+    let make = |dir: &std::path::Path| {
+        fs_err::create_dir_all(dir).map_err(|source| Error::io("the work directory cannot be made", source))
+    };
+    make(&layout.work)?;
+    let _lock = lock::take(&layout.work, &layout.lock())?;
+    if fresh {
+        for dir in [layout.pristine(), layout.topdir(), layout.guest()] {
+            files::remove_tree(&dir).map_err(|source| Error::io("an old tree cannot be removed", source))?;
+        }
+    }
+    for dir in [layout.logs(), layout.tmp()] {
+        files::remove_tree(&dir).map_err(|source| Error::io("an old tree cannot be removed", source))?;
+    }
+    for dir in [layout.logs(), layout.tmp(), layout.home()] {
+        make(&dir)?;
+    }
+
+    let mut context = Context { plan, reporter, cancel, out, manifest: Manifest::new(plan) };
+    context.write_manifest()?;
+    for step in &plan.steps {
+        let outcome = stage(step, &mut context);
+        if let Err(error) = outcome {
+            context.manifest.status =
+                Status::Failed { error: crate::error::chain(&error), exit_code: error.exit_code() };
+            // The stage's error is the one to report, even if the results cannot be written either.
+            let _ = collect::logs(&mut context);
+            let _ = context.write_manifest();
+            return Err(error);
+        }
+    }
+    context.manifest.status = Status::Done;
+    context.write_manifest()?;
+    Ok(context.manifest)
+}
+
+fn stage(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
+    let stage = step.stage();
+    if let Some(signal) = context.cancel.signal() {
+        return Err(Error::Cancelled { signal });
+    }
+    context.reporter.report(&Event::StageStarted { stage, what: title(step, context.plan) });
+    let started = Instant::now();
+    let outcome = match step {
+        Step::Verify { srpm, size, sha256 } => verify::run(context, srpm, *size, sha256),
+        Step::Unpack { srpm, spec } => unpack::run(context, srpm, spec),
+        Step::Edit { edits } => edit::run(context, edits),
+        Step::Build { query, command, gate, objects } => build::run(context, query.as_ref(), command, gate, *objects),
+        Step::Prove { required, expected, bits } => prove::run(context, required, expected, *bits),
+        Step::Boot { qemu, busybox, bits, limit } => boot::run(context, qemu, busybox, *bits, *limit),
+        Step::Collect { install, update } => collect::run(context, install, update),
+    };
+    let seconds = started.elapsed().as_secs_f64();
+    let failed = outcome.is_err();
+    context.manifest.stages.push(StageRecord { stage, seconds, failed });
+    context.reporter.report(&match failed {
+        false => Event::StageFinished { stage, seconds },
+        true => Event::StageFailed { stage, seconds },
+    });
+    outcome?;
+    if stage != Stage::Collect {
+        context.write_manifest()?;
+    }
+    Ok(())
+}
+
+/// What a stage is about to do, in a few words.
+fn title(step: &Step, plan: &Plan) -> String {
+    match step {
+        Step::Verify { .. } => format!("checking {}", plan.source.file),
+        Step::Unpack { .. } => format!("laying out {}", plan.layout.topdir().display()),
+        Step::Edit { edits } => {
+            let files: Vec<_> = edits.iter().map(|edit| edit.file.as_str()).collect();
+            format!("setting {} bits in {}", plan.bits, files.join(", "))
+        }
+        Step::Build { .. } => format!("rpmbuild {} as {}", plan.mode.flag(), plan.user.name),
+        Step::Prove { .. } => "reading the packages".into(),
+        Step::Boot { .. } => "booting the kernel in QEMU".into(),
+        Step::Collect { .. } => format!("handing over to {}", plan.layout.out.display()),
+    }
+}

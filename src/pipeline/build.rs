@@ -1,0 +1,182 @@
+//! Runs rpmbuild, watches what it prints, and stops it at the prep gate if %prep resolved the wrong value.
+
+use std::io::Write;
+use std::path::Path;
+
+use fs_err::File;
+
+use super::progress::{Estimates, Progress};
+use super::{Context, Error, gate};
+use crate::command::Command;
+use crate::event::{Event, Stage};
+use crate::plan::step::Gate;
+use crate::proof::Finding;
+use crate::sys::exec::{self, End, Flow, Moment};
+
+/// How many of the last lines of a failed build are shown.
+const TAIL: usize = 12;
+/// How many lines that look like the error itself are shown before them.
+const ERRORS: usize = 6;
+
+pub(super) fn run(
+    context: &mut Context<'_>,
+    query: Option<&Command>,
+    command: &Command,
+    gate: &Gate,
+    objects: u64,
+) -> Result<(), Error> {
+    tools(context, command);
+    if let Some(query) = query {
+        promise(context, query)?;
+    }
+    let layout = &context.plan.layout;
+    let log_path = layout.log(Stage::Build);
+    let mut log = File::create(&log_path).map_err(|source| Error::io("the build log cannot be written", source))?;
+    let estimates_file = layout.estimates();
+    let key = format!("{}/{}/{}", context.plan.recipe.name, context.plan.profile.name(), context.plan.arch);
+    let estimates = Estimates::new(&estimates_file, key);
+    let mut progress = Progress::new(layout.build(), estimates.get().unwrap_or(objects));
+    let mut resolved: Vec<Finding> = Vec::new();
+    let mut lines = Lines::default();
+    let reporter = context.reporter;
+
+    reporter.report(&Event::Exec { command: command.to_string() });
+    let end = exec::watch(command, context.cancel, |moment| match moment {
+        Moment::Started(group) => {
+            progress.started(group);
+            Flow::Continue
+        }
+        Moment::Tick => {
+            progress.tick(reporter);
+            Flow::Continue
+        }
+        Moment::Line(line) => {
+            // A log on a full disk must not end a build that has the room it needs elsewhere.
+            let _ = writeln!(log, "{line}");
+            lines.take(line);
+            if progress.line(line) == Some("%build") && resolved.is_empty() {
+                resolved = gate::check(gate, &layout.build());
+                for finding in &resolved {
+                    reporter.report(&super::proved(finding));
+                }
+                if resolved.iter().any(|finding| finding.verdict.holds() != Some(true)) {
+                    return Flow::Stop;
+                }
+            }
+            Flow::Continue
+        }
+    })?;
+    context.manifest.proof.extend(resolved.iter().cloned());
+    match end {
+        End::Exit(0) => {}
+        End::Cancelled(signal) => return Err(Error::Cancelled { signal }),
+        End::Stopped => {
+            let found = resolved.into_iter().filter(|finding| finding.verdict.holds() != Some(true)).collect();
+            return Err(Error::Gate { found, winner: gate::winner(gate, &layout.sources()) });
+        }
+        End::Exit(code) => return Err(failed(format!("exit code {code}"), &progress, lines, &log_path)),
+        End::Killed(signal) => return Err(failed(format!("signal {signal}"), &progress, lines, &log_path)),
+    }
+    if resolved.is_empty() {
+        // A spec without %build, or an rpmbuild that announces it otherwise: nothing was checked, and it says so.
+        return Err(Error::Gate { found: gate::check(gate, Path::new("")), winner: None });
+    }
+    progress.count();
+    estimates.set(progress.objects());
+    Ok(())
+}
+
+/// Notes what the programs call themselves.
+fn tools(context: &mut Context<'_>, command: &Command) {
+    for (name, program) in [("rpmbuild", command.program.as_path()), ("gcc", Path::new("/usr/bin/gcc"))] {
+        let asked = Command { program: program.to_owned(), args: vec!["--version".into()], ..command.clone() };
+        if let Some(first) = exec::read(&asked).ok().as_deref().and_then(|text| text.lines().next()) {
+            context.manifest.tools.insert(name.to_owned(), first.to_owned());
+        }
+    }
+}
+
+/// Asks the spec what it will make, and checks the release before hours are spent.
+fn promise(context: &mut Context<'_>, query: &Command) -> Result<(), Error> {
+    context.reporter.report(&Event::Exec { command: query.to_string() });
+    let answer = match exec::read(query) {
+        Ok(answer) => answer,
+        Err(error) => {
+            context.reporter.note(format!("the spec cannot be asked for its packages before the build: {error}"));
+            return Ok(());
+        }
+    };
+    let nvr = &context.plan.nvr;
+    for line in answer.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        if let [name, version, release, arch] = words.as_slice() {
+            if *name == nvr.name && (*version, *release) != (nvr.version.as_str(), nvr.release.as_str()) {
+                let found = format!("{version}-{release}");
+                return Err(Error::Release { expected: format!("{}-{}", nvr.version, nvr.release), found });
+            }
+            context.manifest.promised.push(format!("{name}-{version}-{release}.{arch}.rpm"));
+        }
+    }
+    Ok(())
+}
+
+fn failed(how: String, progress: &Progress, lines: Lines, log: &Path) -> Error {
+    let phase = progress.phase().unwrap_or("its preparation").to_owned();
+    Error::Build { how, phase, lines: lines.that_matter(), log: log.to_owned() }
+}
+
+/// The lines of a build that are worth showing if it fails.
+#[derive(Debug, Default)]
+struct Lines {
+    errors: Vec<String>,
+    tail: std::collections::VecDeque<String>,
+}
+
+impl Lines {
+    fn take(&mut self, line: &str) {
+        if self.errors.len() < ERRORS && looks_like_an_error(line) {
+            self.errors.push(line.to_owned());
+        }
+        if self.tail.len() == TAIL {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(line.to_owned());
+    }
+
+    fn that_matter(self) -> Vec<String> {
+        let tail: Vec<String> = self.tail.into();
+        let mut lines: Vec<String> = self.errors.into_iter().filter(|line| !tail.contains(line)).collect();
+        if !lines.is_empty() {
+            lines.push("…".into());
+        }
+        lines.extend(tail);
+        lines
+    }
+}
+
+fn looks_like_an_error(line: &str) -> bool {
+    // `set -x` echoes commands that merely talk of errors.
+    !line.starts_with('+')
+        && ["error:", "Error ", "ERROR", "*** ", "No space left", "No such file", "Hunk #", "not found", "Killed"]
+            .iter()
+            .any(|sign| line.contains(sign))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_error_is_shown_with_the_end() {
+        let mut lines = Lines::default();
+        lines.take("+ echo error: not this");
+        lines.take("a.c:1: error: this");
+        for number in 0..40 {
+            lines.take(&format!("line {number}"));
+        }
+        let shown = lines.that_matter();
+        assert_eq!(shown[..2], ["a.c:1: error: this", "…"]);
+        assert_eq!(shown.last().unwrap(), "line 39");
+        assert_eq!(shown.len(), TAIL + 2);
+    }
+}

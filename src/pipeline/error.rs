@@ -1,0 +1,169 @@
+//! Why a run ended early.
+
+use std::path::PathBuf;
+
+use crate::edit;
+use crate::proof::Finding;
+use crate::rpm::{binary, source};
+use crate::sys::{exec, lock};
+
+/// Why a run ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// kbuild got a signal.
+    #[error("stopped by signal {signal}")]
+    Cancelled {
+        /// Its number.
+        signal: i32,
+    },
+    /// Another kbuild has the work directory.
+    #[error(transparent)]
+    Lock(#[from] lock::Error),
+    /// A file or directory of the work or the results.
+    #[error("{what}")]
+    Io {
+        /// What could not be done.
+        what: String,
+        /// Why; names the path.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A program could not be run.
+    #[error(transparent)]
+    Exec(#[from] exec::Error),
+    /// The source package is no longer good.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// The source package is another one than was planned for.
+    #[error("`{}` has changed since it was looked at: sha256 {found}, expected {expected}", path.display())]
+    Changed {
+        /// The source package.
+        path: PathBuf,
+        /// Its digest in the plan.
+        expected: String,
+        /// Its digest now.
+        found: String,
+    },
+    /// An edit does not apply.
+    #[error("the edit does not apply")]
+    Edit(#[from] edit::Error),
+    /// An edit gave another result than planned.
+    #[error("`{}` came out otherwise than planned: sha256 {found}, expected {expected}", path.display())]
+    EditDiffers {
+        /// The edited file.
+        path: PathBuf,
+        /// Its digest in the plan.
+        expected: String,
+        /// Its digest now.
+        found: String,
+    },
+    /// The spec would give the kernel another release.
+    #[error("the edited spec gives the kernel the release `{found}`, expected `{expected}`")]
+    Release {
+        /// The planned release.
+        expected: String,
+        /// What the spec gives.
+        found: String,
+    },
+    /// rpmbuild failed.
+    #[error("rpmbuild ended with {how} in {phase}\n{}", excerpt(lines))]
+    Build {
+        /// Its exit code or signal.
+        how: String,
+        /// The part of the spec that it was in.
+        phase: String,
+        /// The lines of its output that matter most.
+        lines: Vec<String>,
+        /// The whole output.
+        log: PathBuf,
+    },
+    /// The prep gate: the configs that %prep resolved are not as asked.
+    #[error("%prep resolved the option otherwise than asked, so the build was stopped\n{}", findings(found))]
+    Gate {
+        /// The configs that differ, or that nothing could be checked.
+        found: Vec<Finding>,
+        /// The config source that won, if it is known.
+        winner: Option<String>,
+    },
+    /// Packages that were promised did not come out.
+    #[error("rpmbuild did not make {}", missing.join(", "))]
+    Missing {
+        /// The packages.
+        missing: Vec<String>,
+    },
+    /// A built package cannot be read, or was changed after it was built.
+    #[error(transparent)]
+    Package(#[from] binary::Error),
+    /// The packages are not what was asked.
+    #[error("the packages do not hold what was asked\n{}", findings(found))]
+    Proof {
+        /// What differs, or could not be checked.
+        found: Vec<Finding>,
+    },
+    /// The worker process ended without a word.
+    #[error("the building process ended without a result ({how})")]
+    Worker {
+        /// How it ended.
+        how: String,
+    },
+    /// What the worker process reported; already complete.
+    #[error("{message}")]
+    Reported {
+        /// The whole text.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+        /// The exit code.
+        exit_code: u8,
+    },
+}
+
+fn excerpt(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("  | {line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn findings(found: &[Finding]) -> String {
+    found.iter().map(|finding| format!("  {finding}")).collect::<Vec<_>>().join("\n")
+}
+
+impl Error {
+    /// Wraps an I/O error with what was being done.
+    #[must_use]
+    pub fn io(what: &str, source: std::io::Error) -> Self {
+        Self::Io { what: what.to_owned(), source }
+    }
+
+    /// Returns what to do, where there is something.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Lock(lock::Error::Busy { .. }) => "wait for it to end, or use another `--work DIR`".into(),
+            Self::Changed { .. } => "start again".into(),
+            Self::Build { log, .. } => format!("the whole output is in {}", log.display()),
+            Self::Gate { winner: Some(winner), .. } => format!(
+                "`{winner}` is merged over the edited file and wins: remove the option from it in the source package"
+            ),
+            Self::Gate { winner: None, .. } => {
+                "no config source sets this value: the kernel's own configuration changed or dropped it".into()
+            }
+            Self::Missing { .. } => "look into the build log for what was packaged".into(),
+            Self::Reported { hint, .. } => return hint.clone(),
+            _ => return None,
+        })
+    }
+
+    /// Returns the documented exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Cancelled { signal } => u8::try_from(128 + signal).unwrap_or(255),
+            Self::Lock(_) | Self::Io { .. } | Self::Exec(_) => 4,
+            Self::Source(_) | Self::Changed { .. } => 6,
+            Self::Edit(_) | Self::EditDiffers { .. } | Self::Release { .. } => 7,
+            Self::Build { .. } => 8,
+            Self::Gate { .. } | Self::Missing { .. } | Self::Package(_) | Self::Proof { .. } => 9,
+            Self::Worker { .. } => 70,
+            Self::Reported { exit_code, .. } => *exit_code,
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Between root, who started kbuild, and the process that builds as another user: one socket.
+//!
+//! Root sends the plan and the source package, and never touches the other user's files. The building process sends
+//! back events and results as frames: a line of JSON, followed by the bytes of a result where there are some. Root
+//! writes the results, so that they belong to it, and never starts anything that could be influenced by them.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::manifest::Manifest;
+use super::out::Out;
+use super::{Error, run};
+use crate::event::{Event, Reporter};
+use crate::plan::Plan;
+use crate::sys::files;
+use crate::sys::signal::Cancel;
+
+/// The longest line of JSON that is accepted.
+const LONGEST: u64 = 64 << 20;
+
+/// What root sends first.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Order {
+    plan: Plan,
+    fresh: bool,
+}
+
+/// What comes back.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "frame", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+enum Frame {
+    Event {
+        event: Event,
+    },
+    /// Followed by `size` bytes.
+    File {
+        name: String,
+        size: u64,
+    },
+    Done {
+        manifest: Box<Manifest>,
+    },
+    Failed {
+        message: String,
+        hint: Option<String>,
+        exit_code: u8,
+    },
+}
+
+fn lost(source: io::Error) -> Error {
+    Error::io("the connection to the building process was lost", source)
+}
+
+fn send(stream: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    stream.flush()
+}
+
+fn receive<T: for<'a> Deserialize<'a>>(stream: &mut impl BufRead) -> io::Result<Option<T>> {
+    let mut line = Vec::new();
+    if stream.take(LONGEST).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_slice(&line)?))
+}
+
+/// Root's side: sends the plan and the source package, then takes events and results until the other side is done.
+///
+/// # Errors
+/// The building process failed, with its own words, or the connection was lost.
+pub fn order(
+    stream: UnixStream,
+    plan: &Plan,
+    fresh: bool,
+    srpm: &Path,
+    reporter: &dyn Reporter,
+    out: &mut dyn Out,
+) -> Result<Manifest, Error> {
+    let mut writer = stream.try_clone().map_err(lost)?;
+    let sent = send(&mut writer, &Order { plan: plan.clone(), fresh })
+        .and_then(|()| io::copy(&mut fs_err::File::open(srpm)?.take(plan.source.size), &mut writer))
+        .and_then(|_| writer.flush());
+    let mut reader = BufReader::with_capacity(256 * 1024, stream);
+    loop {
+        match receive(&mut reader).map_err(lost)? {
+            Some(Frame::Event { event }) => reporter.report(&event),
+            Some(Frame::File { name, size }) => {
+                let mut content = (&mut reader).take(size);
+                out.put(&name, size, &mut content).map_err(|source| Error::io("a result cannot be written", source))?;
+            }
+            Some(Frame::Done { manifest }) => return Ok(*manifest),
+            Some(Frame::Failed { message, hint, exit_code }) => {
+                return Err(Error::Reported { message, hint, exit_code });
+            }
+            None => {
+                sent.map_err(lost)?;
+                return Err(Error::Worker { how: "it closed its connection".into() });
+            }
+        }
+    }
+}
+
+/// The building side: receives the plan and the source package, runs the plan, and sends back what happens.
+///
+/// # Errors
+/// The connection was lost. A failure of the build itself is sent, not returned; the exit code is.
+pub fn obey(stream: UnixStream, cancel: &Cancel) -> Result<u8, Error> {
+    let mut reader = BufReader::with_capacity(256 * 1024, stream.try_clone().map_err(lost)?);
+    let order: Option<Order> = receive(&mut reader).map_err(lost)?;
+    let Some(Order { plan, fresh }) = order else {
+        return Err(Error::Worker { how: "no plan came".into() });
+    };
+    let wire = Wire { stream: Mutex::new(stream) };
+    let outcome = take_source(&plan, &mut reader).and_then(|()| run(&plan, fresh, &wire, cancel, &mut &wire));
+    let (frame, code) = match outcome {
+        Ok(manifest) => (Frame::Done { manifest: Box::new(manifest) }, 0),
+        Err(error) => {
+            let (hint, exit_code) = (error.hint(), error.exit_code());
+            (Frame::Failed { message: crate::error::chain(&error), hint, exit_code }, exit_code)
+        }
+    };
+    wire.send(&frame).map_err(lost)?;
+    Ok(code)
+}
+
+/// Writes the source package that comes through the socket where the plan expects it.
+fn take_source(plan: &Plan, reader: &mut impl Read) -> Result<(), Error> {
+    let target = plan.layout.srpm(&plan.source.file);
+    let failed = |source| Error::io("the source package cannot be stored", source);
+    fs_err::create_dir_all(target.parent().unwrap_or(&target)).map_err(failed)?;
+    files::replace(&target, &mut reader.take(plan.source.size), 0o644).map_err(failed)?;
+    Ok(())
+}
+
+/// The building side's end of the socket, as the place for events and for results.
+#[derive(Debug)]
+struct Wire {
+    stream: Mutex<UnixStream>,
+}
+
+impl Wire {
+    fn send(&self, frame: &Frame) -> io::Result<()> {
+        send(&mut *self.stream.lock().unwrap_or_else(PoisonError::into_inner), frame)
+    }
+}
+
+impl Reporter for Wire {
+    fn report(&self, event: &Event) {
+        // If root is gone, the next result that is sent says so.
+        let _ = self.send(&Frame::Event { event: event.clone() });
+    }
+}
+
+impl Out for &Wire {
+    fn put(&mut self, name: &str, size: u64, input: &mut dyn Read) -> io::Result<(u64, String)> {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        send(&mut *stream, &Frame::File { name: name.to_owned(), size })?;
+        let mut input = files::Hashed::new(input.take(size));
+        if io::copy(&mut input, &mut *stream)? != size {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("`{name}` was cut off")));
+        }
+        stream.flush()?;
+        Ok(input.finish())
+    }
+}

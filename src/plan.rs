@@ -1,0 +1,116 @@
+//! Everything is decided here, as plain data, before anything is done. Pure: no effects, no clock, no environment.
+//!
+//! A [`Request`] (what the user asked), a recipe (what is known of the family), [`Source`] (what is in the source
+//! package) and [`Host`] (what the machine has) make a [`Plan`]: a list of [`Step`]s with every path, argument and
+//! environment variable written out. `kbuild plan` prints it, `kbuild ipvs` runs it.
+
+mod decide;
+pub mod error;
+pub mod host;
+pub mod layout;
+pub mod request;
+mod show;
+pub mod source;
+pub mod step;
+
+use serde::{Deserialize, Serialize};
+
+pub use decide::{decide, host_ready, trusted};
+pub use error::Error;
+pub use host::Host;
+pub use layout::Layout;
+pub use request::Request;
+pub use source::Source;
+pub use step::Step;
+
+use crate::command::Command;
+use crate::ipvs::bits::Bits;
+use crate::ipvs::sources::TreeFacts;
+use crate::rpm::nvr::{BuildId, Nvr};
+use crate::rpm::trust::Signature;
+use host::Account;
+use request::{Mode, ProfileName};
+
+/// The version of the plan's JSON form.
+pub const SCHEMA: u32 = 1;
+
+/// What will be done, in every detail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Plan {
+    /// Version of this format.
+    pub schema: u32,
+    /// Version of kbuild.
+    pub kbuild: String,
+    /// The value asked for.
+    pub bits: Bits,
+    /// Name, version and release that the kernel package will have.
+    pub nvr: Nvr,
+    /// What `uname -r` will say.
+    pub uname_r: String,
+    /// The buildid in it.
+    pub buildid: BuildId,
+    /// Architecture.
+    pub arch: String,
+    /// `-bb` or `-ba`.
+    pub mode: Mode,
+    /// Which packages.
+    pub profile: ProfileName,
+    /// The recipe.
+    pub recipe: RecipeUsed,
+    /// The source package.
+    pub source: SourceUsed,
+    /// Who runs rpmbuild.
+    pub user: Account,
+    /// Where everything is.
+    pub layout: Layout,
+    /// Commands that root runs first, before it gives up its rights.
+    pub prepare: Vec<Command>,
+    /// The stages.
+    pub steps: Vec<Step>,
+    /// Facts worth a line.
+    pub notes: Vec<String>,
+    /// What may go wrong later.
+    pub warnings: Vec<String>,
+    /// The command line that asks for the same again.
+    pub reproduce: String,
+}
+
+/// Which recipe was used, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RecipeUsed {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its text.
+    pub sha256: String,
+    /// Why this one.
+    pub why: String,
+}
+
+/// Which source package is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SourceUsed {
+    /// Name, version and release.
+    pub nvr: Nvr,
+    /// File name.
+    pub file: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// SHA-256 of the whole package.
+    pub sha256: String,
+    /// What its signature is worth.
+    pub signature: Signature,
+    /// What the kernel tree in it says of the option.
+    pub tree: TreeFacts,
+}
+
+impl Plan {
+    /// Returns the same plan with the steps after `last` left out.
+    #[must_use]
+    pub fn until(mut self, last: crate::event::Stage) -> Self {
+        self.steps.retain(|step| step.stage() <= last);
+        self
+    }
+}

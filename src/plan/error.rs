@@ -1,0 +1,185 @@
+//! Why there is no plan. Each of these comes before anything was done.
+
+use std::path::PathBuf;
+
+use super::host::Refused;
+use crate::edit;
+use crate::ipvs::bits::{Bits, Range};
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel does not accept the value.
+    #[error("{bits} bits are outside the range of this kernel, {range} ({origin})")]
+    Range {
+        /// The value.
+        bits: Bits,
+        /// What it accepts.
+        range: Range,
+        /// Who says so.
+        origin: String,
+    },
+    /// No recipe is for this release.
+    #[error("no recipe is for `{nvr}`: its release has none of the parts {dists}")]
+    NoRecipe {
+        /// The source package.
+        nvr: String,
+        /// What the recipes look for.
+        dists: String,
+    },
+    /// The recipe has no such architecture.
+    #[error("the recipe `{recipe}` cannot build for `{arch}`, only for {known}")]
+    Arch {
+        /// The recipe.
+        recipe: String,
+        /// The architecture asked for.
+        arch: String,
+        /// Those that it has.
+        known: String,
+    },
+    /// `uname -r` would be longer than the kernel allows.
+    #[error("`{uname_r}` has {length} characters, and a kernel's name has at most {LONGEST_UNAME}")]
+    UnameTooLong {
+        /// What it would be.
+        uname_r: String,
+        /// Its length.
+        length: usize,
+    },
+    /// A file that the recipe names is not in the source package.
+    #[error("`{srpm}` has no `{file}`, so the recipe `{recipe}` does not fit it")]
+    NoFile {
+        /// The source package.
+        srpm: String,
+        /// The file.
+        file: String,
+        /// The recipe.
+        recipe: String,
+    },
+    /// An edit does not apply.
+    #[error("the edit does not apply")]
+    Edit(#[from] edit::Error),
+    /// Nobody known has signed the package.
+    #[error("`{srpm}` is not signed by a key that can be checked ({why})")]
+    Unsigned {
+        /// The source package.
+        srpm: String,
+        /// What is known of its signature.
+        why: String,
+    },
+    /// The signature is wrong.
+    #[error("the signature of `{srpm}` is wrong: {why}")]
+    BadSignature {
+        /// The source package.
+        srpm: String,
+        /// Why.
+        why: String,
+    },
+    /// Programs are missing: all of them at once.
+    #[error("not found on PATH: {}", list(programs))]
+    NoTools {
+        /// The programs.
+        programs: Vec<String>,
+    },
+    /// rpmbuild would run as root.
+    #[error("`{user}` is root, and rpmbuild never runs as root")]
+    RootBuilder {
+        /// The user asked for.
+        user: String,
+    },
+    /// Only root can build as somebody else.
+    #[error("`{me}` cannot build as `{user}`: only root can")]
+    NotRoot {
+        /// Who started kbuild.
+        me: String,
+        /// Who was to build.
+        user: String,
+    },
+    /// A directory cannot be used.
+    #[error("cannot use `{}`: {}", path.display(), refused.why)]
+    Place {
+        /// The directory.
+        path: PathBuf,
+        /// Why not, and what to do.
+        refused: Refused,
+    },
+}
+
+/// `uts_len` of the kernel's Makefile: a longer release stops the build (el6 2.6.32 and later).
+pub const LONGEST_UNAME: usize = 64;
+
+fn list(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+impl Error {
+    /// Returns what to do, where there is something.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Range { range, .. } => format!(
+                "ask for a value in {range}; a larger table is not needed for more connections, only for shorter \
+                 chains"
+            ),
+            Self::NoRecipe { .. } => {
+                "say `--recipe NAME` if you know the family, or write a recipe and pass it as `--recipe FILE`".into()
+            }
+            Self::UnameTooLong { .. } => "choose a shorter one with `--buildid`".into(),
+            Self::NoFile { .. } => "pass the recipe that fits as `--recipe FILE`".into(),
+            Self::Unsigned { .. } => {
+                "pass the distribution's public key as `--key FILE`, or say `--allow-unsigned` if you know where the \
+                 package comes from"
+                    .into()
+            }
+            Self::BadSignature { .. } => "fetch the package again, from another mirror".into(),
+            Self::NoTools { programs } => install_hint(programs),
+            Self::RootBuilder { .. } => "leave out `--user`: root builds as `mockbuild`, which it creates".into(),
+            Self::NotRoot { .. } => "leave out `--user`".into(),
+            Self::Place { refused, .. } => refused.hint.clone(),
+            Self::Edit(error) => match error {
+                edit::Error::Missing { .. } => {
+                    "this source package is not laid out as its family's; see `kbuild plan` and `--recipe FILE`".into()
+                }
+                edit::Error::Several { .. } => {
+                    "remove the extra lines from the source package: kbuild does not guess which one counts".into()
+                }
+                edit::Error::BuildidUnused { .. } | edit::Error::HookTaken { .. } => return None,
+            },
+            Self::Arch { .. } => return None,
+        })
+    }
+
+    /// Returns the documented exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Range { .. }
+            | Self::NoRecipe { .. }
+            | Self::Arch { .. }
+            | Self::UnameTooLong { .. }
+            | Self::NoFile { .. } => 3,
+            Self::NoTools { .. } | Self::RootBuilder { .. } | Self::NotRoot { .. } | Self::Place { .. } => 4,
+            Self::Unsigned { .. } | Self::BadSignature { .. } => 6,
+            Self::Edit(_) => 7,
+        }
+    }
+}
+
+/// Names the packages that bring the programs, on both kinds of host.
+fn install_hint(programs: &[String]) -> String {
+    let package = |program: &str, debian: bool| match (program, debian) {
+        ("rpmbuild", true) => "rpm",
+        ("rpmbuild", false) => "rpm-build",
+        ("qemu-system-x86_64", true) => "qemu-system-x86",
+        ("qemu-system-x86_64", false) => "qemu-kvm",
+        ("busybox", true) => "busybox-static",
+        ("useradd", true) => "passwd",
+        ("useradd", false) => "shadow-utils",
+        (other, _) => match other {
+            "gcc" => "gcc",
+            "make" => "make",
+            _ => "busybox",
+        },
+    };
+    let all = |debian| programs.iter().map(|program| package(program, debian)).collect::<Vec<_>>().join(" ");
+    format!("install with `apt-get install {}` (Debian) or `dnf install {}` (EL)", all(true), all(false))
+}

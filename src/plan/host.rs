@@ -1,0 +1,72 @@
+//! What the machine has, as plain data. Gathered by `sys::probe`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The machine and who uses it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Who started kbuild.
+    pub me: Account,
+    /// Who is to build, as far as the account exists.
+    pub builder: Builder,
+    /// Such as `x86_64`.
+    pub arch: String,
+    /// Processors that can be used.
+    pub cpus: u32,
+    /// Whether installed packages are in an rpm database, so that rpmbuild can check BuildRequires.
+    pub rpm_database: bool,
+    /// Whether `/bin/sh` is bash, as the scriptlets of kernel specs expect.
+    pub sh_is_bash: bool,
+    /// Programs by name, as absolute paths; a missing one has no entry.
+    pub tools: BTreeMap<String, PathBuf>,
+    /// `PATH` without its relative entries.
+    pub path: String,
+    /// The work directory, and whether it can be used.
+    pub work: Place,
+    /// The directory for results, and whether it can be used.
+    pub out: Place,
+}
+
+/// A user account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Account {
+    /// Login name.
+    pub name: String,
+    /// Numeric user; `None` for an account that is yet to be created.
+    pub uid: Option<u32>,
+    /// Numeric group; `None` for an account that is yet to be created.
+    pub gid: Option<u32>,
+}
+
+/// Who is to build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Builder {
+    /// Whoever started kbuild.
+    Me,
+    /// Another account, which exists.
+    Other(Account),
+    /// An account that does not exist yet.
+    Missing(String),
+}
+
+/// A directory that is to be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Where, as an absolute path.
+    pub path: PathBuf,
+    /// Why it cannot be used, if so, and what to do.
+    pub refused: Option<Refused>,
+}
+
+/// Why a directory cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The reason, as what follows "cannot use `DIR`: ".
+    pub why: String,
+    /// What to do.
+    pub hint: String,
+}

@@ -1,0 +1,129 @@
+//! Where everything is: the only code that joins paths of the work directory.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Stage;
+
+/// Name of the manifest among the results.
+pub const MANIFEST: &str = "manifest.json";
+/// Name of the checksum list among the results.
+pub const SUMS: &str = "SHA256SUMS";
+/// Name of the installation instructions among the results.
+pub const INSTALL: &str = "INSTALL.md";
+
+/// The work directory and the directory for results.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Layout {
+    /// The work directory; belongs to the building user.
+    pub work: PathBuf,
+    /// The directory for results; belongs to whoever started kbuild.
+    pub out: PathBuf,
+}
+
+impl Layout {
+    /// The lock that keeps a second kbuild out of the work directory.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.work.join(".lock")
+    }
+
+    /// rpmbuild's topdir.
+    #[must_use]
+    pub fn topdir(&self) -> PathBuf {
+        self.work.join("rpmbuild")
+    }
+
+    /// rpmbuild's own directories below the topdir.
+    #[must_use]
+    pub fn topdir_parts(&self) -> [PathBuf; 6] {
+        ["BUILD", "BUILDROOT", "RPMS", "SOURCES", "SPECS", "SRPMS"].map(|part| self.topdir().join(part))
+    }
+
+    /// Where rpmbuild unpacks and compiles.
+    #[must_use]
+    pub fn build(&self) -> PathBuf {
+        self.topdir().join("BUILD")
+    }
+
+    /// Where rpmbuild puts binary packages, in a directory per architecture.
+    #[must_use]
+    pub fn rpms(&self) -> PathBuf {
+        self.topdir().join("RPMS")
+    }
+
+    /// Where rpmbuild puts the source package.
+    #[must_use]
+    pub fn srpms(&self) -> PathBuf {
+        self.topdir().join("SRPMS")
+    }
+
+    /// The edited sources.
+    #[must_use]
+    pub fn sources(&self) -> PathBuf {
+        self.topdir().join("SOURCES")
+    }
+
+    /// The edited spec, under its own name.
+    #[must_use]
+    pub fn spec(&self, file: &str) -> PathBuf {
+        self.topdir().join("SPECS").join(file)
+    }
+
+    /// The unedited files of the source package.
+    #[must_use]
+    pub fn pristine(&self) -> PathBuf {
+        self.work.join("pristine")
+    }
+
+    /// A copy of the source package that the building user can read.
+    #[must_use]
+    pub fn srpm(&self, file: &str) -> PathBuf {
+        self.work.join("srpm").join(file)
+    }
+
+    /// `HOME` of every child, so that nobody's dot files change a build.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
+        self.work.join("home")
+    }
+
+    /// `TMPDIR` of every child.
+    #[must_use]
+    pub fn tmp(&self) -> PathBuf {
+        self.work.join("tmp")
+    }
+
+    /// Kernel and initramfs of the proving boot.
+    #[must_use]
+    pub fn guest(&self) -> PathBuf {
+        self.work.join("guest")
+    }
+
+    /// The logs.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.work.join("logs")
+    }
+
+    /// The log of one stage.
+    #[must_use]
+    pub fn log(&self, stage: Stage) -> PathBuf {
+        let number = Stage::ALL.iter().position(|each| *each == stage).unwrap_or_default() + 1;
+        self.logs().join(format!("{number:02}-{stage}.log"))
+    }
+
+    /// How many objects earlier builds compiled, for the progress display.
+    #[must_use]
+    pub fn estimates(&self) -> PathBuf {
+        self.work.join("estimates.json")
+    }
+}
+
+/// Returns a path as the text that goes into arguments and environment; bytes that are no UTF-8 are replaced.
+#[must_use]
+pub fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

@@ -1,0 +1,120 @@
+//! The plan as text, for people.
+
+use std::fmt;
+
+use super::step::{FileEdit, Gate};
+use super::{Plan, Step};
+use crate::command::Command;
+use crate::edit::config::Setting;
+use crate::rpm::trust::Signature;
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "kernel    {} (uname -r: {})", self.nvr, self.uname_r)?;
+        writeln!(f, "table     {} bits, {} buckets", self.bits, self.bits.buckets())?;
+        writeln!(f, "source    {} ({} bytes, sha256 {})", self.source.file, self.source.size, self.source.sha256)?;
+        writeln!(f, "signed    {}", Signed(&self.source.signature))?;
+        writeln!(f, "recipe    {} ({})", self.recipe.name, self.recipe.why)?;
+        let range = match &self.source.tree.range {
+            Some((range, file)) => format!("{range} ({file} of this kernel)"),
+            None => format!("from recipe {}", self.recipe.name),
+        };
+        writeln!(f, "range     {range}")?;
+        let uid = self.user.uid.map_or("to be created".to_owned(), |uid| format!("uid {uid}"));
+        writeln!(f, "built as  {} ({uid})", self.user.name)?;
+        writeln!(f, "work      {}", self.layout.work.display())?;
+        writeln!(f, "out       {}", self.layout.out.display())?;
+        for command in &self.prepare {
+            writeln!(f, "\nfirst, as root\n  {command}")?;
+        }
+        for (index, step) in self.steps.iter().enumerate() {
+            writeln!(f, "\n{}. {}", index + 1, step.stage())?;
+            self.step(f, step)?;
+        }
+        for (kind, lines) in [("note", &self.notes), ("warning", &self.warnings)] {
+            for line in lines {
+                writeln!(f, "\n{kind}: {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    fn step(&self, f: &mut fmt::Formatter<'_>, step: &Step) -> fmt::Result {
+        match step {
+            Step::Verify { srpm, .. } => writeln!(f, "  {} has the digests above", srpm.display()),
+            Step::Unpack { spec, .. } => {
+                writeln!(f, "  pristine copy  {}", self.layout.pristine().display())?;
+                writeln!(f, "  {spec:13}  {}", self.layout.spec(spec).display())?;
+                writeln!(f, "  all else       {}", self.layout.sources().display())
+            }
+            Step::Edit { edits } => edits.iter().try_for_each(|edit| show_edit(f, edit)),
+            Step::Build { query, command, gate, .. } => {
+                if let Some(query) = query {
+                    writeln!(f, "  packages promised by")?;
+                    show_command(f, query, false)?;
+                }
+                writeln!(f, "  run as {}", self.user.name)?;
+                show_command(f, command, true)?;
+                show_gate(f, gate)
+            }
+            Step::Prove { required, expected, bits } => {
+                writeln!(f, "  required       {}", required.join(" "))?;
+                writeln!(f, "  configs say    {}", settings(expected))?;
+                writeln!(f, "  ip_vs.ko holds {bits}")
+            }
+            Step::Boot { qemu, bits, limit, .. } => {
+                writeln!(f, "  {} (no KVM), at most {limit} s, must say size={}", qemu.display(), bits.buckets())
+            }
+            Step::Collect { install, update } => {
+                writeln!(f, "  rpm -i         {}", install.join(" "))?;
+                writeln!(f, "  rpm -U         {}", update.join(" "))
+            }
+        }
+    }
+}
+
+fn show_edit(f: &mut fmt::Formatter<'_>, edit: &FileEdit) -> fmt::Result {
+    writeln!(f, "  {}", edit.path.display())?;
+    for change in &edit.changes {
+        if let Some(before) = &change.before {
+            writeln!(f, "    {:>5} - {before}", change.line)?;
+        }
+        writeln!(f, "    {:>5} + {}", change.line, change.after)?;
+    }
+    Ok(())
+}
+
+fn show_command(f: &mut fmt::Formatter<'_>, command: &Command, environment: bool) -> fmt::Result {
+    writeln!(f, "    {command}")?;
+    if environment {
+        writeln!(f, "  in {}, with this environment and no other", command.cwd.display())?;
+        for (name, value) in &command.env {
+            writeln!(f, "    {name}={}", crate::command::quote(value))?;
+        }
+    }
+    Ok(())
+}
+
+fn show_gate(f: &mut fmt::Formatter<'_>, gate: &Gate) -> fmt::Result {
+    writeln!(f, "  after %prep, BUILD/{} must say {}", gate.resolved, settings(&gate.expected))
+}
+
+fn settings(settings: &[Setting]) -> String {
+    settings.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// A signature's verdict in words.
+struct Signed<'a>(&'a Signature);
+
+impl fmt::Display for Signed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Signature::Good { key, signer } => write!(f, "by {signer} (key from {key})"),
+            Signature::Unsigned => f.write_str("by nobody"),
+            Signature::NoKey { signer } => write!(f, "by {signer}, not checked: no key"),
+            Signature::Bad { why } => write!(f, "wrongly: {why}"),
+        }
+    }
+}

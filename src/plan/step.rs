@@ -1,0 +1,180 @@
+//! The steps of a plan: each holds every detail that its stage needs, so that a stage decides nothing.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::request::Patch;
+use crate::command::Command;
+use crate::edit::config::Setting;
+use crate::edit::{self, Change, Edited, config, hook, spec};
+use crate::event::Stage;
+use crate::ipvs::bits::Bits;
+use crate::rpm::nvr::BuildId;
+
+/// One stage with its details.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum Step {
+    /// Make sure that the package is still the one that was planned for.
+    Verify {
+        /// Where the building user reads it.
+        srpm: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+        /// Its SHA-256.
+        sha256: String,
+    },
+    /// Unpack it into the pristine copy, and lay out the working tree from that.
+    Unpack {
+        /// The source package.
+        srpm: PathBuf,
+        /// The spec's file name: it goes to SPECS, everything else to SOURCES.
+        spec: String,
+    },
+    /// Edit the working tree.
+    Edit {
+        /// The edits, in order.
+        edits: Vec<FileEdit>,
+    },
+    /// Build.
+    Build {
+        /// Asks which packages the spec will make; `None` where the host has no tool for it.
+        query: Option<Command>,
+        /// The build.
+        command: Command,
+        /// What is checked as soon as %prep has ended.
+        gate: Gate,
+        /// Objects that will be compiled, as far as is known.
+        objects: u64,
+    },
+    /// Read the built packages.
+    Prove {
+        /// Packages that must be there.
+        required: Vec<String>,
+        /// What the configs must say.
+        expected: Vec<Setting>,
+        /// What ip_vs.ko must hold.
+        bits: Bits,
+    },
+    /// Boot the built kernel.
+    Boot {
+        /// QEMU's program.
+        qemu: PathBuf,
+        /// A statically linked busybox.
+        busybox: PathBuf,
+        /// The value that the guest must report.
+        bits: Bits,
+        /// How long the guest may take, in seconds.
+        limit: u64,
+    },
+    /// Hand the results over.
+    Collect {
+        /// Packages installed beside older ones.
+        install: Vec<String>,
+        /// Packages that replace older ones.
+        update: Vec<String>,
+    },
+}
+
+impl Step {
+    /// Returns the stage that runs this step.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::Verify { .. } => Stage::Verify,
+            Self::Unpack { .. } => Stage::Unpack,
+            Self::Edit { .. } => Stage::Edit,
+            Self::Build { .. } => Stage::Build,
+            Self::Prove { .. } => Stage::Prove,
+            Self::Boot { .. } => Stage::Boot,
+            Self::Collect { .. } => Stage::Collect,
+        }
+    }
+}
+
+/// The edit of one file: what is done, and what it did when it was planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FileEdit {
+    /// File name in the source package.
+    pub file: String,
+    /// Where it is in the working tree.
+    pub path: PathBuf,
+    /// What is done, in order.
+    pub edits: Vec<Edit>,
+    /// The lines that change.
+    pub changes: Vec<Change>,
+    /// SHA-256 of the file afterwards.
+    pub sha256: String,
+}
+
+/// One edit, as data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "edit", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum Edit {
+    /// Set an option where the file has it exactly once.
+    SetExisting {
+        /// The option and its value.
+        setting: Setting,
+    },
+    /// Set an option, adding it if need be.
+    Set {
+        /// The option and its value.
+        setting: Setting,
+    },
+    /// Give the spec a buildid.
+    Buildid {
+        /// The buildid.
+        buildid: BuildId,
+    },
+    /// Fill the patch hook.
+    Patch {
+        /// The patches, in order.
+        patches: Vec<Patch>,
+    },
+}
+
+impl Edit {
+    /// Applies the edit to a text; `file` is its name for messages.
+    ///
+    /// # Errors
+    /// It does not apply.
+    pub fn apply(&self, file: &str, text: &[u8]) -> Result<Edited, edit::Error> {
+        match self {
+            Self::SetExisting { setting } => config::set_existing(file, text, setting),
+            Self::Set { setting } => config::set(file, text, setting),
+            Self::Buildid { buildid } => spec::set_buildid(file, text, buildid.as_str()),
+            Self::Patch { patches } => {
+                let patches: Vec<_> = patches.iter().map(|patch| (patch.name.clone(), patch.text.clone())).collect();
+                hook::fill(file, text, &patches)
+            }
+        }
+    }
+}
+
+/// Applies several edits to a text, one after the other.
+///
+/// # Errors
+/// One of them does not apply.
+pub fn apply_all(edits: &[Edit], file: &str, text: &[u8]) -> Result<Edited, edit::Error> {
+    let mut all = Edited { text: text.to_vec(), changes: Vec::new() };
+    for edit in edits {
+        let one = edit.apply(file, &all.text)?;
+        all.text = one.text;
+        all.changes.extend(one.changes);
+    }
+    Ok(all)
+}
+
+/// What is checked as soon as %prep has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Gate {
+    /// Glob of the resolved configs below BUILD.
+    pub resolved: String,
+    /// What each of them must say.
+    pub expected: Vec<Setting>,
+    /// The config sources that are merged, strongest first.
+    pub precedence: Vec<String>,
+}

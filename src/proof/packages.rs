@@ -1,0 +1,157 @@
+//! Levels 3 and 4: config files and ip_vs.ko, read out of the packages as a stream.
+//!
+//! Needs no recipe: it works on packages that anybody built.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::module::{self, Kind};
+use super::{Finding, Verdict};
+use crate::edit::config::Setting;
+use crate::ipvs::bits::Bits;
+use crate::rpm::{binary, decompress};
+
+/// The largest config or module that is read; real ones have some hundred kilobytes.
+const LARGEST: u64 = 64 << 20;
+
+/// Whether a path in a package is a kernel's config.
+///
+/// `/boot/config-*` in every family, `/lib/modules/*/config` from el8 on, `/usr/src/kernels/*/.config` in -devel.
+#[must_use]
+pub fn is_config(path: &str) -> bool {
+    let path =
+        path.strip_prefix("/usr/lib/modules/").map_or_else(|| path.to_owned(), |rest| format!("/lib/modules/{rest}"));
+    match path.split('/').collect::<Vec<_>>().as_slice() {
+        ["", "boot", name] => name.starts_with("config-"),
+        ["", "lib", "modules", _, "config"] | ["", "usr", "src", "kernels", _, ".config"] => true,
+        _ => false,
+    }
+}
+
+/// Returns the name of the kernel module that a path in a package is, such as `ip_vs`, and the kernel it is for.
+#[must_use]
+pub fn module_name(path: &str) -> Option<(&str, &str)> {
+    let below = path.strip_prefix("/usr").unwrap_or(path).strip_prefix("/lib/modules/")?;
+    let (uname_r, inside) = below.split_once('/')?;
+    let file = inside.rsplit('/').next()?;
+    let (name, ending) = file.split_once(".ko")?;
+    matches!(ending, "" | ".xz" | ".gz" | ".zst" | ".bz2").then_some((name, uname_r))
+}
+
+/// Looks at all packages; `seen` is told of each finding as it is made.
+///
+/// # Errors
+/// A package cannot be read, or was changed after it was built.
+pub fn examine(
+    packages: &[PathBuf],
+    expected: &[Setting],
+    bits: Bits,
+    seen: &mut dyn FnMut(&Finding),
+) -> Result<Vec<Finding>, binary::Error> {
+    let mut findings = Vec::new();
+    for package in packages {
+        let short = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let wanted = |path: &str| is_config(path) || module_name(path).is_some_and(|(name, _)| name == "ip_vs");
+        binary::visit(package, &wanted, |path, input| {
+            let subject = format!("{short}: {path}");
+            let finding = if is_config(path) {
+                let mut text = Vec::new();
+                input.take(LARGEST).read_to_end(&mut text)?;
+                super::config(3, &subject, &text, expected)
+            } else {
+                module(&subject, &decompress::bytes(input, LARGEST)?, bits)
+            };
+            seen(&finding);
+            findings.push(finding);
+            Ok(())
+        })?;
+    }
+    for (level, what) in [(3, "a kernel's config"), (4, "ip_vs.ko")] {
+        if !findings.iter().any(|finding| finding.level == level) {
+            let why = format!("none of the {} packages has {what}", packages.len());
+            let finding = Finding { level, subject: what.into(), verdict: Verdict::NotChecked { why } };
+            seen(&finding);
+            findings.push(finding);
+        }
+    }
+    Ok(findings)
+}
+
+/// Level 4 on one module.
+fn module(subject: &str, elf: &[u8], bits: Bits) -> Finding {
+    let verdict = match module::inspect(elf) {
+        Ok(found) if found.bits == u32::from(bits.get()) => Verdict::Holds {
+            evidence: match found.kind {
+                Kind::Parameter => format!("{} bits by default: {}", found.bits, found.evidence),
+                Kind::CompileTime => format!("{} bits compiled in: {}", found.bits, found.evidence),
+            },
+        },
+        Ok(found) => Verdict::Differs {
+            expected: format!("{bits} bits"),
+            found: format!("{} bits: {}", found.bits, found.evidence),
+        },
+        Err(error) => Verdict::NotChecked { why: error.to_string() },
+    };
+    Finding { level: 4, subject: subject.to_owned(), verdict }
+}
+
+/// Returns the packages that the arguments name: files as they are, directories with every `.rpm` directly in them or
+/// below, source packages left out.
+///
+/// # Errors
+/// An argument is neither, or a package in a directory cannot be read.
+pub fn find(arguments: &[PathBuf]) -> Result<Vec<PathBuf>, FindError> {
+    let mut found = Vec::new();
+    for argument in arguments {
+        if argument.is_dir() {
+            let inside = crate::sys::files::with_ending(argument, ".rpm");
+            found.extend(inside.into_iter().filter(|path| !is_source(path)));
+        } else if argument.is_file() {
+            found.push(argument.clone());
+        } else {
+            return Err(FindError::Missing(argument.clone()));
+        }
+    }
+    if found.is_empty() { Err(FindError::Nothing) } else { Ok(found) }
+}
+
+fn is_source(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(".src.rpm")
+}
+
+/// Why there is nothing to look at.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// Neither file nor directory.
+    #[error("`{}` is neither a package nor a directory", .0.display())]
+    Missing(PathBuf),
+    /// No packages at all.
+    #[error("there are no packages (`.rpm`) in what was named")]
+    Nothing,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configs_and_modules_are_told_by_their_paths() {
+        for path in [
+            "/boot/config-2.6.32-220.13.1.el6.ipvs_20bit.x86_64",
+            "/lib/modules/4.18.0-80.el8.x86_64/config",
+            "/usr/lib/modules/5.14.0-70.el9.x86_64/config",
+            "/usr/src/kernels/2.6.32-220.13.1.el6.x86_64/.config",
+        ] {
+            assert!(is_config(path), "{path}");
+        }
+        for path in ["/boot/vmlinuz-1", "/lib/modules/1/kernel/config", "/usr/src/kernels/1/x/.config", "/etc/config-1"]
+        {
+            assert!(!is_config(path), "{path}");
+        }
+        let found = module_name("/lib/modules/2.6.32.x86_64/kernel/net/netfilter/ipvs/ip_vs.ko");
+        assert_eq!(found, Some(("ip_vs", "2.6.32.x86_64")));
+        assert_eq!(module_name("/usr/lib/modules/5/kernel/net/ip_vs.ko.xz"), Some(("ip_vs", "5")));
+        assert_eq!(module_name("/usr/lib/debug/lib/modules/5/kernel/net/ip_vs.ko.debug"), None);
+        assert_eq!(module_name("/lib/modules/5/kernel/net/ip_vs.ko.debug"), None);
+    }
+}

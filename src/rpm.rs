@@ -1,0 +1,8 @@
+//! Source and binary packages: headers, signatures, payloads as streams, names. The only user of the rpm crate.
+
+pub mod binary;
+pub mod decompress;
+mod digest;
+pub mod nvr;
+pub mod source;
+pub mod trust;

@@ -1,0 +1,107 @@
+//! Built packages: what they are called, which files they have, and the few files that matter, read as a stream.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rpm::{FileType, PackageMetadata, PackageReader};
+
+use super::digest::Hashing;
+use super::nvr::Nvr;
+
+/// Why a built package cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is no RPM, damaged or cut off.
+    #[error("cannot read the package `{}`", path.display())]
+    Unreadable {
+        /// The package.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<rpm::Error>,
+    },
+    /// A file in it is not what its header says.
+    #[error("`{file}` in `{}` has digest {found}, and the header says {expected}: it was changed after the build", path.display())]
+    Digest {
+        /// The package.
+        path: PathBuf,
+        /// The file in it.
+        file: String,
+        /// What the header says.
+        expected: String,
+        /// What was read.
+        found: String,
+    },
+}
+
+/// What the header of a package says.
+#[derive(Debug, Clone)]
+pub struct Header {
+    /// Name, version and release.
+    pub nvr: Nvr,
+    /// Architecture; `src` for a source package.
+    pub arch: String,
+    /// Paths of all files that are regular files in the payload.
+    pub files: Vec<String>,
+}
+
+/// Reads the header of a package.
+///
+/// # Errors
+/// It is no RPM or damaged.
+pub fn header(path: &Path) -> Result<Header, Error> {
+    let error = |source| Error::Unreadable { path: path.to_owned(), source: Box::new(source) };
+    let metadata = PackageMetadata::open(path).map_err(error)?;
+    metadata.verify_digests().or_else(|problem| match problem {
+        rpm::Error::NoHeaderDigestError => Ok(()),
+        problem => Err(error(problem)),
+    })?;
+    let arch = if metadata.is_source_package() { "src" } else { metadata.get_arch().map_err(error)? };
+    let entries = metadata.get_file_entries().map_err(error)?;
+    Ok(Header {
+        nvr: Nvr {
+            name: metadata.get_name().map_err(error)?.to_owned(),
+            version: metadata.get_version().map_err(error)?.to_owned(),
+            release: metadata.get_release().map_err(error)?.to_owned(),
+        },
+        arch: arch.to_owned(),
+        files: entries
+            .iter()
+            .filter(|entry| entry.file_type() == FileType::Regular)
+            .map(|entry| entry.path().to_string_lossy().into_owned())
+            .collect(),
+    })
+}
+
+/// Goes through the payload and hands the wanted files to `visit`; ends early once all wanted files were seen.
+///
+/// # Errors
+/// The payload is damaged, a wanted file has another digest than the header says, or `visit` failed.
+pub fn visit(
+    path: &Path,
+    wanted: &dyn Fn(&str) -> bool,
+    mut visit: impl FnMut(&str, &mut dyn Read) -> io::Result<()>,
+) -> Result<(), Error> {
+    let error = |source| Error::Unreadable { path: path.to_owned(), source: Box::new(source) };
+    let mut left = header(path)?.files.iter().filter(|file| wanted(file)).count();
+    let mut reader = PackageReader::open(path).map_err(error)?;
+    while left > 0 {
+        let Some(mut file) = reader.next_file().map_err(error)? else { break };
+        let name = file.metadata.path().to_string_lossy().into_owned();
+        if file.has_payload() && file.metadata.file_type() == FileType::Regular && wanted(&name) {
+            let digest = file.metadata.digest().cloned();
+            let mut input = Hashing::new(&mut file, digest.as_ref().map(rpm::FileDigest::algorithm));
+            visit(&name, &mut input).map_err(|problem| error(rpm::Error::Io(problem)))?;
+            let (_, found) = input.finish().map_err(|problem| error(rpm::Error::Io(problem)))?;
+            if let (Some(expected), Some(found)) = (digest, found)
+                && expected.as_hex() != found
+            {
+                let expected = expected.as_hex().to_owned();
+                return Err(Error::Digest { path: path.to_owned(), file: name, expected, found });
+            }
+            left -= 1;
+        }
+        file.finish().map_err(|problem| error(rpm::Error::Io(problem)))?;
+    }
+    Ok(())
+}

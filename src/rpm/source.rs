@@ -1,0 +1,348 @@
+//! Source packages: checked before anything of them is used, read as a stream.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use rpm::{FileEntry, FileType, PackageMetadata, PackageReader};
+
+use super::decompress;
+use super::digest::Hashing;
+use super::nvr::Nvr;
+use super::trust::{self, Key, Signature};
+use crate::digest::hex;
+use crate::sys::files::Hashed;
+
+/// The largest text (spec, config, patch) that is kept in memory. Real specs have up to about 5 MB.
+const LARGEST_TEXT: u64 = 64 << 20;
+/// The largest file of a kernel tree that is kept in memory.
+const LARGEST_TREE_FILE: u64 = 4 << 20;
+
+/// Why a source package is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be opened or read at all.
+    #[error("cannot read `{}`", path.display())]
+    Open {
+        /// The package.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It does not begin as an RPM does.
+    #[error("`{}` is not an RPM package: it begins with {found}", path.display())]
+    NotAnRpm {
+        /// The package.
+        path: PathBuf,
+        /// The first bytes in words.
+        found: String,
+    },
+    /// The header is damaged or cut off.
+    #[error("the header of `{}` is damaged or cut off", path.display())]
+    Header {
+        /// The package.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<rpm::Error>,
+    },
+    /// It is an RPM, but with binaries.
+    #[error("`{}` is a binary package ({arch}), expected a source package (`.src.rpm`)", path.display())]
+    Binary {
+        /// The package.
+        path: PathBuf,
+        /// Its architecture.
+        arch: String,
+    },
+    /// The payload is damaged or cut off.
+    #[error("the payload of `{}` is damaged or cut off after {files} files", path.display())]
+    Payload {
+        /// The package.
+        path: PathBuf,
+        /// How many files could be read.
+        files: usize,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A file is not what the header says.
+    #[error("`{file}` in `{}` has digest {found}, expected {expected}", path.display())]
+    Digest {
+        /// The package.
+        path: PathBuf,
+        /// The file in it.
+        file: String,
+        /// What the header says.
+        expected: String,
+        /// What was read.
+        found: String,
+    },
+    /// A file that a source package must not have.
+    #[error("`{file}` in `{}` is {what}, expected a plain file with a plain name", path.display())]
+    Hostile {
+        /// The package.
+        path: PathBuf,
+        /// The file in it.
+        file: String,
+        /// What it is.
+        what: String,
+    },
+    /// A file could not be written while unpacking.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What the header of a source package says, and what its signature is worth.
+#[derive(Debug, Clone)]
+pub struct Header {
+    /// Name, version and release.
+    pub nvr: Nvr,
+    /// Size of the package in bytes.
+    pub size: u64,
+    /// SHA-256 of the whole package, in hexadecimal.
+    pub sha256: String,
+    /// The signature.
+    pub signature: Signature,
+    /// The files in it, by name.
+    pub files: Vec<String>,
+}
+
+/// Reads and checks the header of a source package and hashes the whole file; `progress` gets the bytes hashed so far
+/// and the size.
+///
+/// # Errors
+/// It cannot be read, is no RPM, is damaged, or is a binary package.
+pub fn header(path: &Path, keys: &[Key], progress: &mut dyn FnMut(u64, u64)) -> Result<Header, Error> {
+    let open = |source| Error::Open { path: path.to_owned(), source };
+    let bad = |source| Error::Header { path: path.to_owned(), source: Box::new(source) };
+    let mut file = fs_err::File::open(path).map_err(open)?;
+    let details = file.metadata().map_err(open)?;
+    if !details.is_file() {
+        return Err(Error::NotAnRpm { path: path.to_owned(), found: "no bytes at all: it is not a file".into() });
+    }
+    let mut start = Vec::new();
+    Read::by_ref(&mut file).take(4).read_to_end(&mut start).map_err(open)?;
+    if start != b"\xed\xab\xee\xdb" {
+        return Err(Error::NotAnRpm { path: path.to_owned(), found: in_words(&start) });
+    }
+    let metadata = PackageMetadata::open(path).map_err(bad)?;
+    metadata.verify_digests().or_else(ignore_missing).map_err(bad)?;
+    if !metadata.is_source_package() {
+        let arch = metadata.get_arch().unwrap_or("unknown architecture").to_owned();
+        return Err(Error::Binary { path: path.to_owned(), arch });
+    }
+    let nvr = Nvr {
+        name: metadata.get_name().map_err(bad)?.to_owned(),
+        version: metadata.get_version().map_err(bad)?.to_owned(),
+        release: metadata.get_release().map_err(bad)?.to_owned(),
+    };
+    let entries = metadata.get_file_entries().map_err(bad)?;
+    let files = entries.iter().map(|entry| plain_name(path, entry)).collect::<Result<_, _>>()?;
+    let signature = trust::judge(&metadata, keys);
+    let (size, sha256) = sha256(path, details.len(), progress).map_err(open)?;
+    Ok(Header { nvr, size, sha256, signature, files })
+}
+
+/// Packages of el5 and older have no digest of the header beside SHA-1; some have none at all.
+fn ignore_missing(error: rpm::Error) -> Result<(), rpm::Error> {
+    match error {
+        rpm::Error::NoHeaderDigestError => Ok(()),
+        error => Err(error),
+    }
+}
+
+fn in_words(start: &[u8]) -> String {
+    if start.is_empty() { "nothing: it is empty".into() } else { format!("the bytes {}", hex(start)) }
+}
+
+/// Returns size and SHA-256 of a file.
+fn sha256(path: &Path, total: u64, progress: &mut dyn FnMut(u64, u64)) -> io::Result<(u64, String)> {
+    let mut done = 0;
+    let file = Counting { inner: fs_err::File::open(path)?, done: &mut done, total, progress };
+    let mut hashed = Hashed::new(file);
+    io::copy(&mut BufReader::with_capacity(1 << 20, &mut hashed), &mut io::sink())?;
+    Ok(hashed.finish())
+}
+
+/// What to do with a file of the payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Check its digest only.
+    Check,
+    /// Check it and keep its text.
+    Text,
+    /// Check it and, since it is a tarball of the kernel, keep the files of the tree that are asked for.
+    Tree,
+}
+
+/// What was kept while the payload was read.
+#[derive(Debug, Clone, Default)]
+pub struct Contents {
+    /// Texts by file name.
+    pub texts: BTreeMap<String, Vec<u8>>,
+    /// Files of the kernel tree by their path without the top directory.
+    pub tree: BTreeMap<String, Vec<u8>>,
+}
+
+/// Reads the payload once, checks every file's digest, and keeps what is wanted.
+///
+/// `tree_files` are the ends of the paths wanted from a tarball; `progress` gets the bytes read so far (decompressed
+/// payload) and the total.
+///
+/// # Errors
+/// The payload is damaged or cut off, a digest does not match, or a file is not a plain file.
+pub fn read(
+    path: &Path,
+    want: &dyn Fn(&str) -> Want,
+    tree_files: &[&str],
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Contents, Error> {
+    let mut contents = Contents::default();
+    walk(path, progress, |name, input| match want(name) {
+        Want::Check => Ok(()),
+        Want::Text => {
+            let mut text = Vec::new();
+            if input.take(LARGEST_TEXT + 1).read_to_end(&mut text)? as u64 > LARGEST_TEXT {
+                return Err(io::Error::other(format!("`{name}` has more than {LARGEST_TEXT} bytes")));
+            }
+            contents.texts.insert(name.to_owned(), text);
+            Ok(())
+        }
+        Want::Tree => {
+            contents.tree.extend(read_tree(input, tree_files)?);
+            Ok(())
+        }
+    })?;
+    Ok(contents)
+}
+
+/// Reads the wanted files out of a (compressed) tar stream; stops reading once it has all that it can have.
+fn read_tree(input: &mut dyn Read, wanted: &[&str]) -> io::Result<BTreeMap<String, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    let mut archive = tar::Archive::new(decompress::reader(input)?);
+    for entry in archive.entries()? {
+        let entry = entry?;
+        let path = entry.path()?.to_string_lossy().into_owned();
+        let Some((_, inner)) = path.split_once('/') else { continue };
+        if wanted.contains(&inner) && entry.header().entry_type().is_file() {
+            let mut text = Vec::new();
+            entry.take(LARGEST_TREE_FILE).read_to_end(&mut text)?;
+            found.insert(inner.to_owned(), text);
+        }
+    }
+    Ok(found)
+}
+
+/// Unpacks the whole payload into an existing directory as plain files; returns their names.
+///
+/// # Errors
+/// As [`read`], or a file cannot be written.
+pub fn unpack(path: &Path, dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    let mut failed = None;
+    let outcome = walk(path, progress, |name, input| {
+        let target = dir.join(name);
+        let write = |input: &mut dyn Read| -> io::Result<()> {
+            let mut file = fs_err::OpenOptions::new().write(true).create_new(true).open(&target)?;
+            io::copy(input, &mut file)?;
+            file.flush()
+        };
+        names.push(name.to_owned());
+        write(input).map_err(|source| {
+            let message = source.to_string();
+            failed = Some(Error::Write { path: target.clone(), source });
+            io::Error::other(message)
+        })
+    });
+    match (failed, outcome) {
+        (Some(error), _) => Err(error),
+        (None, Err(error)) => Err(error),
+        (None, Ok(())) => Ok(names),
+    }
+}
+
+/// Goes through the payload, hands each file to `visit`, and checks its digest afterwards.
+fn walk(
+    path: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+    mut visit: impl FnMut(&str, &mut dyn Read) -> io::Result<()>,
+) -> Result<(), Error> {
+    let mut files = 0;
+    let opened = fs_err::File::open(path).map_err(|source| Error::Open { path: path.to_owned(), source })?;
+    let mut reader = PackageReader::parse(BufReader::new(opened.into_file()))
+        .map_err(|source| Error::Header { path: path.to_owned(), source: Box::new(source) })?;
+    let entries = reader.metadata.get_file_entries().unwrap_or_default();
+    let expected = entries.len();
+    let total = entries.iter().map(|entry| entry.size() as u64).sum();
+    drop(entries);
+    let mut done = 0;
+    loop {
+        let broken =
+            |source: Box<dyn std::error::Error + Send + Sync>| Error::Payload { path: path.to_owned(), files, source };
+        let Some(mut file) = reader.next_file().map_err(|error| broken(Box::new(error)))? else { break };
+        let name = plain_name(path, &file.metadata)?;
+        let (size, digest) = (file.metadata.size() as u64, file.metadata.digest().cloned());
+        let mut input = Hashing::new(
+            Counting { inner: &mut file, done: &mut done, total, progress },
+            digest.as_ref().map(rpm::FileDigest::algorithm),
+        );
+        visit(&name, &mut input).map_err(|error| broken(Box::new(error)))?;
+        let (read, found) = input.finish().map_err(|error| broken(Box::new(error)))?;
+        if read != size {
+            return Err(broken(format!("`{name}` has {read} bytes, expected {size}").into()));
+        }
+        if let (Some(expected), Some(found)) = (digest, found)
+            && expected.as_hex() != found
+        {
+            let expected = expected.as_hex().to_owned();
+            return Err(Error::Digest { path: path.to_owned(), file: name, expected, found });
+        }
+        file.finish().map_err(|error| broken(Box::new(error)))?;
+        files += 1;
+    }
+    if files != expected {
+        let why = format!("the header promises {expected} files");
+        return Err(Error::Payload { path: path.to_owned(), files, source: why.into() });
+    }
+    Ok(())
+}
+
+/// Returns the file's name, which in a source package has no directory and is a regular file's.
+fn plain_name(path: &Path, entry: &FileEntry<'_>) -> Result<String, Error> {
+    let full = entry.path();
+    let shown = full.to_string_lossy().into_owned();
+    let hostile = |what: &str| Error::Hostile { path: path.to_owned(), file: shown.clone(), what: what.to_owned() };
+    if entry.file_type() != FileType::Regular {
+        return Err(hostile("not a regular file"));
+    }
+    let name = shown.trim_start_matches('/');
+    let name = name.strip_prefix("./").unwrap_or(name);
+    if name.is_empty() || name.contains('/') || name == "." || name == ".." || name.contains('\0') {
+        return Err(hostile("outside the package's one directory"));
+    }
+    Ok(name.to_owned())
+}
+
+/// Tells `progress` how many payload bytes have passed.
+struct Counting<'a, R> {
+    inner: R,
+    done: &'a mut u64,
+    total: u64,
+    progress: &'a mut dyn FnMut(u64, u64),
+}
+
+impl<R: Read> Read for Counting<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        *self.done += count as u64;
+        (self.progress)(*self.done, self.total);
+        Ok(count)
+    }
+}

@@ -1,0 +1,144 @@
+//! Files: atomic replacement, links or copies, digests, trees.
+
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::digest::hex;
+
+/// A reader that counts and hashes what passes through it.
+#[derive(Debug)]
+pub struct Hashed<R> {
+    inner: R,
+    hasher: Sha256,
+    size: u64,
+}
+
+impl<R: Read> Hashed<R> {
+    /// Wraps a reader.
+    #[must_use]
+    pub fn new(inner: R) -> Self {
+        Self { inner, hasher: Sha256::new(), size: 0 }
+    }
+
+    /// Returns size and SHA-256 of what has passed so far.
+    #[must_use]
+    pub fn finish(self) -> (u64, String) {
+        (self.size, hex(&self.hasher.finalize()))
+    }
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(buffer.get(..count).unwrap_or_default());
+        self.size += count as u64;
+        Ok(count)
+    }
+}
+
+/// Replaces a file by a temporary one beside it, so that a reader sees the old content or the new, never half.
+///
+/// Returns size and SHA-256 of what was written.
+///
+/// # Errors
+/// Reading or writing failed; the old file is untouched.
+pub fn replace(path: &Path, input: &mut dyn Read, mode: u32) -> io::Result<(u64, String)> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot write `{}`: {error}", path.display()));
+    let mut temporary = tempfile::Builder::new().prefix(".kbuild-").tempfile_in(dir).map_err(named)?;
+    let mut input = Hashed::new(input);
+    io::copy(&mut input, &mut temporary)?;
+    temporary.flush().map_err(named)?;
+    temporary.as_file().set_permissions(PermissionsExt::from_mode(mode)).map_err(named)?;
+    temporary.persist(path).map_err(|error| named(error.error))?;
+    Ok(input.finish())
+}
+
+/// Replaces a small file by a text.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_text(path: &Path, text: &[u8]) -> io::Result<()> {
+    replace(path, &mut &*text, 0o644).map(drop)
+}
+
+/// Links a file to a second name, or copies it where links cannot be had.
+///
+/// # Errors
+/// Neither worked.
+pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+    match fs_err::hard_link(from, to) {
+        Ok(()) => Ok(()),
+        Err(_) => fs_err::copy(from, to).map(drop),
+    }
+}
+
+/// Removes a directory with all that is in it; one that is not there is fine.
+///
+/// Directories without write permission, as read-only source trees have them, are made writable first.
+///
+/// # Errors
+/// Something could not be removed.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs_err::remove_dir_all(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(_) => {
+            for entry in walkdir::WalkDir::new(path).into_iter().flatten().filter(|entry| entry.file_type().is_dir()) {
+                fs_err::set_permissions(entry.path(), PermissionsExt::from_mode(0o700))?;
+            }
+            fs_err::remove_dir_all(path)
+        }
+    }
+}
+
+/// Returns all files below a directory that have this ending, sorted.
+#[must_use]
+pub fn with_ending(dir: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = walkdir::WalkDir::new(dir)
+        .into_iter()
+        .flatten()
+        .filter(|entry| entry.file_type().is_file() && entry.file_name().to_string_lossy().ends_with(ending))
+        .map(walkdir::DirEntry::into_path)
+        .collect();
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_replacement_leaves_the_old_file_and_no_litter() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("broken"))
+            }
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("manifest.json");
+        replace_text(&path, b"old").unwrap();
+        assert!(replace(&path, &mut Broken, 0o644).is_err());
+        assert_eq!(fs_err::read(&path).unwrap(), b"old");
+        assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 1);
+        let (size, sha256_of_new) = replace(&path, &mut &b"new!"[..], 0o600).unwrap();
+        assert_eq!((size, sha256_of_new), (4, hex(&Sha256::digest("new!"))));
+    }
+
+    #[test]
+    fn a_read_only_tree_can_be_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        fs_err::create_dir_all(tree.join("a/b")).unwrap();
+        fs_err::write(tree.join("a/b/c"), "x").unwrap();
+        fs_err::set_permissions(tree.join("a/b"), PermissionsExt::from_mode(0o500)).unwrap();
+        remove_tree(&tree).unwrap();
+        remove_tree(&tree).unwrap();
+        assert!(!tree.try_exists().unwrap());
+    }
+}

@@ -1,0 +1,167 @@
+//! Looks at the machine: the one place that reads the environment.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, access};
+
+use super::user::{self, Entry};
+
+/// Programs that a plan may name.
+const TOOLS: [&str; 5] = ["rpmbuild", "rpmspec", "useradd", "qemu-system-x86_64", "busybox"];
+
+/// What can be known without a request.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Who runs this.
+    pub me: Entry,
+    /// The machine's architecture as rpm calls it.
+    pub arch: String,
+    /// Processors that can be used.
+    pub cpus: u32,
+    /// Whether installed packages are in an rpm database.
+    pub rpm_database: bool,
+    /// Whether `/bin/sh` is bash.
+    pub sh_is_bash: bool,
+    /// Programs found.
+    pub tools: BTreeMap<String, PathBuf>,
+    /// `PATH` without its relative entries.
+    pub path: String,
+    /// Where work goes if the user says nothing.
+    pub default_work: PathBuf,
+}
+
+/// Gathers the facts.
+#[must_use]
+pub fn facts() -> Facts {
+    let me = user::me();
+    let path = path();
+    Facts {
+        arch: std::env::consts::ARCH.to_owned(),
+        cpus: std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1)),
+        rpm_database: rpm_database(),
+        sh_is_bash: fs_err::canonicalize("/bin/sh").is_ok_and(|shell| shell.ends_with("bash")),
+        tools: tools(&path),
+        default_work: default_work(me.uid),
+        path,
+        me,
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "this is the place where the environment is read")]
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether colours are unwanted, as <https://no-color.org> has it.
+#[must_use]
+pub fn no_colour() -> bool {
+    variable("NO_COLOR").is_some()
+}
+
+fn path() -> String {
+    let path = variable("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin".into());
+    path.split(':').filter(|entry| entry.starts_with('/')).collect::<Vec<_>>().join(":")
+}
+
+/// Finds each program: `KBUILD_RPMBUILD=/path` and the like first, then `PATH`, then where root's programs are.
+fn tools(path: &str) -> BTreeMap<String, PathBuf> {
+    let runs = |file: &PathBuf| access(file, AccessFlags::X_OK).is_ok() && file.is_file();
+    TOOLS
+        .iter()
+        .filter_map(|name| {
+            let override_name = format!("KBUILD_{}", name.to_uppercase().replace('-', "_"));
+            let named = variable(&override_name).map(PathBuf::from);
+            let dirs = path.split(':').chain((*name == "useradd").then_some("/usr/sbin"));
+            let found = named.or_else(|| dirs.map(|dir| Path::new(dir).join(name)).find(runs))?;
+            Some(((*name).to_owned(), found))
+        })
+        .collect()
+}
+
+/// A host has its packages in an rpm database if rpm's directory holds one that is not empty; on Debian the directory
+/// is missing, or empty after `rpm` was installed.
+fn rpm_database() -> bool {
+    ["/var/lib/rpm", "/usr/lib/sysimage/rpm"].iter().any(|dir| {
+        ["Packages", "rpmdb.sqlite", "Packages.db"]
+            .iter()
+            .any(|file| fs_err::metadata(Path::new(dir).join(file)).is_ok_and(|details| details.len() > 0))
+    }) && fs_err::metadata("/var/lib/dpkg/status").is_err()
+}
+
+fn default_work(uid: u32) -> PathBuf {
+    if uid == 0 {
+        return PathBuf::from("/var/cache/kbuild");
+    }
+    let cache = variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let home = || variable("HOME").map(|home| Path::new(&home).join(".cache"));
+    cache.or_else(home).unwrap_or_else(|| std::env::temp_dir().join(format!("kbuild-{uid}"))).join("kbuild")
+}
+
+/// Says why an account could not make or use a directory, if so: the reason and what to do.
+///
+/// Looks at permission bits as the kernel would for that account (its main group only: supplementary groups are
+/// dropped before a build), and asks the kernel itself where it is our own.
+#[must_use]
+pub fn unusable(dir: &Path, account: &Entry) -> Option<(String, String)> {
+    let mine = account.uid == user::me().uid;
+    let mut parents = dir.ancestors();
+    let (nearest, exists) = loop {
+        let Some(at) = parents.next() else { return Some(("it has no parent".into(), "name another one".into())) };
+        match fs_err::symlink_metadata(at) {
+            Ok(_) => break (at, at == dir),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Some((error.to_string(), "name another directory".into())),
+        }
+    };
+    let shown = nearest.display();
+    let Ok(details) = fs_err::metadata(nearest) else {
+        return Some((format!("`{shown}` cannot be followed"), "name another directory".into()));
+    };
+    if !details.is_dir() {
+        return Some((format!("`{shown}` is not a directory"), "name another directory".into()));
+    }
+    for at in nearest.ancestors().skip(1) {
+        let enterable = fs_err::metadata(at).is_ok_and(|details| allowed(&details, account, 0o1));
+        if !enterable {
+            return Some((
+                format!("`{}` cannot enter `{}`", account.name, at.display()),
+                "name a directory that this user can reach, such as one below /var/cache or /var/tmp".into(),
+            ));
+        }
+    }
+    // Root makes a missing directory and gives it away; an existing one must be the account's to write.
+    let writer = if exists { account } else { &user::me() };
+    let writable = if mine || !exists {
+        access(nearest, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+    } else {
+        allowed(&details, account, 0o3) && access(nearest, AccessFlags::W_OK).is_ok()
+    };
+    (!writable).then(|| {
+        (
+            format!("`{}` cannot write to `{shown}`", writer.name),
+            format!("name another directory, or `chown {} {shown}`", account.name),
+        )
+    })
+}
+
+fn allowed(details: &std::fs::Metadata, account: &Entry, bits: u32) -> bool {
+    let mode = details.permissions().mode();
+    let shift = match (details.uid() == account.uid, details.gid() == account.gid) {
+        (true, _) => 6,
+        (false, true) => 3,
+        (false, false) => 0,
+    };
+    account.uid == 0 || (mode >> shift) & bits == bits
+}
+
+/// Returns a path as an absolute one, without asking whether it exists.
+///
+/// # Errors
+/// The present directory is gone.
+pub fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let joined = std::path::absolute(path)?;
+    Ok(joined.components().collect())
+}
