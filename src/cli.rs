@@ -50,7 +50,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let Edge { reporter, .. } = edge;
     // Ends the display, so that what follows stands below it.
     drop(reporter);
-    match outcome.and_then(|output| output.print()) {
+    match outcome.and_then(Output::print) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error, format);

@@ -154,9 +154,10 @@ fn stage(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
     let seconds = started.elapsed().as_secs_f64();
     let failed = outcome.is_err();
     context.manifest.stages.push(StageRecord { stage, seconds, failed });
-    context.reporter.report(&match failed {
-        false => Event::StageFinished { stage, seconds },
-        true => Event::StageFailed { stage, seconds },
+    context.reporter.report(&if failed {
+        Event::StageFailed { stage, seconds }
+    } else {
+        Event::StageFinished { stage, seconds }
     });
     outcome?;
     if stage != Stage::Collect {
@@ -168,7 +169,7 @@ fn stage(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
 /// What a stage is about to do, in a few words.
 fn title(step: &Step, plan: &Plan) -> String {
     match step {
-        Step::Verify { .. } => format!("checking {}", plan.source.file),
+        Step::Verify { .. } => format!("{} is still the same", plan.source.file),
         Step::Unpack { .. } => format!("laying out {}", plan.layout.topdir().display()),
         Step::Edit { edits } => {
             let files: Vec<_> = edits.iter().map(|edit| edit.file.as_str()).collect();

@@ -4,7 +4,9 @@
 //! package) and [`Host`] (what the machine has) make a [`Plan`]: a list of [`Step`]s with every path, argument and
 //! environment variable written out. `kbuild plan` prints it, `kbuild ipvs` runs it.
 
+mod commands;
 mod decide;
+mod edits;
 pub mod error;
 pub mod host;
 pub mod layout;

@@ -1,7 +1,7 @@
 //! The proof that a kernel has the table that was asked for, in five levels.
 //!
 //! 1. the edited sources; 2. the configs that %prep resolved; 3. the config files inside the built packages;
-//! 4. ip_vs.ko itself; 5. a boot. A level that cannot be checked says so and why; it never counts as passed.
+//! 4. `ip_vs.ko` itself; 5. a boot. A level that cannot be checked says so and why; it never counts as passed.
 
 pub mod guest;
 pub mod initramfs;

@@ -103,7 +103,7 @@ fn result(format: Format, plan: &Plan, manifest: &Manifest) -> String {
         let last = plan.steps.last().map(|step| step.stage().name()).unwrap_or_default();
         return format!("{} is done up to {last}; the tree is {}\n", plan.nvr, plan.layout.topdir().display());
     }
-    let packages = manifest.files.iter().filter(|file| file.name.ends_with(".rpm"));
+    let packages = manifest.files.iter().filter(|file| is_package(&file.name));
     // Writing to a String does not fail.
     let _ = writeln!(said, "{} in {out}\n", plan.nvr);
     for file in packages {
@@ -118,4 +118,8 @@ fn result(format: Format, plan: &Plan, manifest: &Manifest) -> String {
     }
     let _ = writeln!(said, "\nhow to install and roll back: {out}/{INSTALL}");
     said
+}
+
+fn is_package(name: &str) -> bool {
+    std::path::Path::new(name).extension().is_some_and(|ending| ending == "rpm")
 }

@@ -31,6 +31,7 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Vec<Plan>, Error> {
     let work = absolute(args.work.as_deref().unwrap_or(&facts.default_work))?;
     plan::host_ready(first, &host(&facts, args, &work, &first.out)?)?;
 
+    let started = std::time::Instant::now();
     let what = format!("reading {}", srpm.display());
     edge.reporter.report(&Event::StageStarted { stage: Stage::Verify, what });
     let keys = keys(&args.key)?;
@@ -45,6 +46,8 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Vec<Plan>, Error> {
         &mut pipeline::bytes(&*edge.reporter, Stage::Verify, "reading the kernel's own sources".into()),
     )?;
     let source = Source::new(header, contents);
+    let seconds = started.elapsed().as_secs_f64();
+    edge.reporter.report(&Event::StageFinished { stage: Stage::Verify, seconds });
 
     requests
         .iter()

@@ -66,7 +66,7 @@ impl Boot<'_> {
     pub fn run(&self, reporter: &dyn Reporter, cancel: &Cancel) -> Result<Finding, Error> {
         let failed = |source| Error::io("the guest cannot be prepared", source);
         let guest = self.guest()?;
-        let archive = initramfs::initramfs(&guest).map_err(unbootable)?;
+        let archive = initramfs::initramfs(&guest).map_err(|error| unbootable(&error))?;
         files::remove_tree(self.dir).map_err(failed)?;
         fs_err::create_dir_all(self.dir).map_err(failed)?;
         files::replace_text(&self.dir.join(KERNEL), &guest.kernel).map_err(failed)?;
@@ -111,7 +111,7 @@ impl Boot<'_> {
         Ok(Finding { level: 5, subject: format!("boot of {}", guest.uname_r), verdict })
     }
 
-    /// Reads the kernel, and ip_vs with everything that it depends on, out of the packages.
+    /// Reads the kernel, and `ip_vs` with everything that it depends on, out of the packages.
     fn guest(&self) -> Result<Guest, Error> {
         let headers = self.packages.iter().map(|path| binary::header(path)).collect::<Result<Vec<_>, _>>()?;
         let files: Vec<(usize, &str)> = headers
@@ -146,7 +146,7 @@ impl Boot<'_> {
         })
     }
 
-    /// Reads ip_vs, then what it names, then what that names, each pass a stream over the packages concerned.
+    /// Reads `ip_vs`, then what it names, then what that names, each pass a stream over the packages concerned.
     fn modules(&self, all: &BTreeMap<String, (usize, &str)>) -> Result<Vec<Module>, Error> {
         let mut read: BTreeMap<String, Module> = BTreeMap::new();
         let mut depends: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -160,8 +160,12 @@ impl Boot<'_> {
                 let info = module::modinfo(&bytes).map_err(|error| not_checked(format!("{path}: {error}")))?;
                 let underscored = |name: &str| name.replace('-', "_");
                 let hard = info.depends().into_iter().map(underscored);
-                // A soft dependency that this kernel has built in, or not at all, is none.
-                let soft = info.softdeps().into_iter().map(underscored).filter(|name| all.contains_key(name));
+                // A soft dependency that this kernel has built in, or not at all, is none. Those on crypto name an
+                // algorithm (`libcrc32c` on `crc32c`), whose portable module is called `…_generic`.
+                let soft = info.softdeps().into_iter().filter_map(|name| {
+                    let name = underscored(name);
+                    [format!("{name}_generic"), name].into_iter().find(|name| all.contains_key(name))
+                });
                 let needs: Vec<String> = hard.chain(soft).collect();
                 wanted.extend(needs.iter().filter(|name| all.contains_key(*name)).cloned());
                 let file = format!("{name}.ko");
@@ -170,7 +174,7 @@ impl Boot<'_> {
             }
             wanted.retain(|name| !read.contains_key(name));
         }
-        let order = initramfs::insertion_order("ip_vs", &depends).map_err(unbootable)?;
+        let order = initramfs::insertion_order("ip_vs", &depends).map_err(|error| unbootable(&error))?;
         Ok(order.iter().filter_map(|name| read.remove(&name.replace('-', "_"))).collect())
     }
 
@@ -213,9 +217,9 @@ fn not_checked(why: String) -> Error {
     Error::Proof { found: vec![finding] }
 }
 
-fn unbootable(error: initramfs::Error) -> Error {
+fn unbootable(error: &initramfs::Error) -> Error {
     let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-    not_checked(format!("{}{hint}", crate::error::chain(&error)))
+    not_checked(format!("{}{hint}", crate::error::chain(error)))
 }
 
 #[cfg(test)]

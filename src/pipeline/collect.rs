@@ -1,5 +1,6 @@
 //! Hands the results over: packages, how to install them, checksums, logs.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use minijinja::{Environment, UndefinedBehavior, Value, context as values};
@@ -41,13 +42,11 @@ pub(super) fn run(context: &mut Context<'_>, install: &[String], update: &[Strin
         .map_err(|error| Error::io("the installation instructions cannot be written", std::io::Error::other(error)))?;
     put_text(context, INSTALL, &text)?;
     logs(context)?;
-    let sums: String = context
-        .manifest
-        .files
-        .iter()
-        .filter(|file| !file.name.starts_with("logs/") && file.name != SUMS)
-        .map(|file| format!("{}  {}\n", file.sha256, file.name))
-        .collect();
+    let mut sums = String::new();
+    for file in context.manifest.files.iter().filter(|file| !file.name.starts_with("logs/") && file.name != SUMS) {
+        // Writing to a String does not fail.
+        let _ = writeln!(sums, "{}  {}", file.sha256, file.name);
+    }
     put_text(context, SUMS, &sums)
 }
 

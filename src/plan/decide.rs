@@ -1,15 +1,13 @@
 //! The decisions: request, recipe, source package and host in, plan or refusal out.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::commands::{self, Rpm};
+use super::edits;
 use super::error::LONGEST_UNAME;
 use super::host::{Account, Builder};
-use super::layout::text;
-use super::step::{Edit, FileEdit, Gate, apply_all};
+use super::step::Gate;
 use super::{Error, Host, Layout, Plan, RecipeUsed, Request, SCHEMA, Source, SourceUsed, Step};
-use crate::command::Command;
-use crate::digest;
 use crate::edit::config::{self, Setting};
 use crate::ipvs::bits::{OPTION, Range};
 use crate::ipvs::sources::{self, Kind, TreeFacts};
@@ -52,33 +50,17 @@ pub fn decide(request: &Request, recipe: &Recipe, why: &str, source: &Source, ho
         return Err(Error::UnameTooLong { uname_r, length });
     }
 
-    let edits = edits(request, recipe, source, &layout, &file)?;
+    let edits = edits::plan(request, recipe, source, &layout, &file)?;
     let precedence = precedence(recipe, &arch);
     let size = Setting::number(OPTION, request.bits.get().into());
     warnings.extend(overrides(&precedence, &recipe.option.files, source, &size));
 
     let expected: Vec<Setting> = std::iter::once(size).chain(request.set.iter().cloned()).collect();
     let srpm = if matches!(host.builder, Builder::Me) { request.srpm.clone() } else { layout.srpm(&file) };
-    let env = environment(host, &user, &layout);
+    let rpm = Rpm { request, recipe, host, arch: &arch, layout: &layout, user: &user };
     let build = Step::Build {
-        query: host.tools.get("rpmspec").map(|program| {
-            rpm_command(program.clone(), &["-q", "--builtrpms"], request, recipe, host, &arch, &layout, &env)
-                .arg("--queryformat")
-                .arg("%{name} %{version} %{release} %{arch}\n")
-                .arg(text(&layout.spec(&recipe.spec.file)))
-        }),
-        command: rpm_command(
-            tool(host, "rpmbuild"),
-            &[request.mode.flag()],
-            request,
-            recipe,
-            host,
-            &arch,
-            &layout,
-            &env,
-        )
-        .args((!host.rpm_database).then_some("--nodeps"))
-        .arg(text(&layout.spec(&recipe.spec.file))),
+        query: host.tools.get("rpmspec").map(|program| rpm.query(program)),
+        command: rpm.build(&tool(host, "rpmbuild")),
         gate: Gate {
             resolved: recipe.option.resolved.replace("{arch}", &arch),
             expected: expected.clone(),
@@ -104,7 +86,7 @@ pub fn decide(request: &Request, recipe: &Recipe, why: &str, source: &Source, ho
     steps.push(Step::Collect { install: recipe.packages.install.clone(), update: recipe.packages.update.clone() });
 
     let prepare = match &host.builder {
-        Builder::Missing(name) => vec![useradd(host, name)],
+        Builder::Missing(name) => vec![commands::useradd(host, name)],
         Builder::Me | Builder::Other(_) => Vec::new(),
     };
     let plan = Plan {
@@ -234,42 +216,6 @@ fn release(release: &str, recipe: &Recipe, buildid: &str) -> String {
     }
 }
 
-fn edits(
-    request: &Request,
-    recipe: &Recipe,
-    source: &Source,
-    layout: &Layout,
-    srpm: &str,
-) -> Result<Vec<FileEdit>, Error> {
-    let size = Setting::number(OPTION, request.bits.get().into());
-    let mut planned: Vec<(&str, PathBuf, Vec<Edit>)> = Vec::new();
-    for file in &recipe.option.files {
-        let more = request.set.iter().map(|setting| Edit::Set { setting: setting.clone() });
-        let edits = std::iter::once(Edit::SetExisting { setting: size.clone() }).chain(more).collect();
-        planned.push((file, layout.sources().join(file), edits));
-    }
-    let buildid = Edit::Buildid { buildid: request.buildid.clone() };
-    planned.push((&recipe.spec.file, layout.spec(&recipe.spec.file), vec![buildid]));
-    if !request.patches.is_empty() {
-        let hook = &recipe.spec.patch_hook;
-        let patch = Edit::Patch { patches: request.patches.clone() };
-        planned.push((hook, layout.sources().join(hook), vec![patch]));
-    }
-    planned
-        .into_iter()
-        .map(|(file, path, edits)| {
-            let text = source.texts.get(file).ok_or_else(|| Error::NoFile {
-                srpm: srpm.to_owned(),
-                file: file.to_owned(),
-                recipe: recipe.name.clone(),
-            })?;
-            let edited = apply_all(&edits, file, text)?;
-            let sha256 = digest::sha256(&edited.text);
-            Ok(FileEdit { file: file.to_owned(), path, edits, changes: edited.changes, sha256 })
-        })
-        .collect()
-}
-
 fn precedence(recipe: &Recipe, arch: &str) -> Vec<String> {
     recipe.option.precedence.iter().map(|file| file.replace("{arch}", arch)).collect()
 }
@@ -285,64 +231,6 @@ fn overrides(precedence: &[String], edited: &[String], source: &Source, size: &S
                 .then(|| format!("`{file}` sets {}={value} and is merged over the edited file", size.symbol()))
         })
         .collect()
-}
-
-/// The whole environment of rpmbuild and everything below it.
-fn environment(host: &Host, user: &Account, layout: &Layout) -> BTreeMap<String, String> {
-    [
-        ("HOME", text(&layout.home())),
-        ("LANG", "C".to_owned()),
-        ("LC_ALL", "C".to_owned()),
-        ("LOGNAME", user.name.clone()),
-        ("PATH", host.path.clone()),
-        ("TMPDIR", text(&layout.tmp())),
-        ("TZ", "UTC".to_owned()),
-        ("USER", user.name.clone()),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect()
-}
-
-#[expect(clippy::too_many_arguments, reason = "the same for both of its callers, and used nowhere else")]
-fn rpm_command(
-    program: PathBuf,
-    first: &[&str],
-    request: &Request,
-    recipe: &Recipe,
-    host: &Host,
-    arch: &str,
-    layout: &Layout,
-    env: &BTreeMap<String, String>,
-) -> Command {
-    let none = Default::default();
-    let profile = recipe.profiles.get(request.profile.name()).unwrap_or(&none);
-    let with = recipe.build.with.iter().chain(&profile.with).chain(&request.with);
-    let without = profile.without.iter().chain(&request.without);
-    let jobs = request.jobs.unwrap_or(host.cpus).max(1);
-    let mut defines = recipe.build.defines.clone();
-    defines.insert("_topdir".into(), text(&layout.topdir()));
-    defines.insert("_tmppath".into(), text(&layout.tmp()));
-    defines.insert("_smp_mflags".into(), format!("-j{jobs}"));
-    if !host.sh_is_bash {
-        // The scripts of kernel specs are bash's: pushd, [[ ]], brace expansion.
-        defines.insert("_buildshell".into(), "/bin/bash".into());
-    }
-    Command::new(program)
-        .args(first.iter().copied())
-        .arg(format!("--target={arch}"))
-        .args(with.flat_map(|name| ["--with".to_owned(), name.clone()]))
-        .args(without.flat_map(|name| ["--without".to_owned(), name.clone()]))
-        .args(defines.iter().flat_map(|(name, value)| ["--define".to_owned(), format!("{name} {value}")]))
-        .with_env(env.clone())
-        .in_dir(layout.topdir())
-}
-
-/// A system account that cannot log in and has no home.
-fn useradd(host: &Host, name: &str) -> Command {
-    Command::new(tool(host, "useradd"))
-        .args(["-r", "-U", "-M", "-d", "/nonexistent", "-s", "/sbin/nologin", "-c", "kernel builds", name])
-        .with_env([("PATH".to_owned(), host.path.clone())].into())
 }
 
 fn notes(recipe: &Recipe, host: &Host, tree: &TreeFacts) -> Vec<String> {

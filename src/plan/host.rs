@@ -16,7 +16,7 @@ pub struct Host {
     pub arch: String,
     /// Processors that can be used.
     pub cpus: u32,
-    /// Whether installed packages are in an rpm database, so that rpmbuild can check BuildRequires.
+    /// Whether installed packages are in an rpm database, so that rpmbuild can check `BuildRequires`.
     pub rpm_database: bool,
     /// Whether `/bin/sh` is bash, as the scriptlets of kernel specs expect.
     pub sh_is_bash: bool,

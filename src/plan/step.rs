@@ -15,6 +15,7 @@ use crate::rpm::nvr::BuildId;
 /// One stage with its details.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "a plan has a handful of steps")]
 pub enum Step {
     /// Make sure that the package is still the one that was planned for.
     Verify {
@@ -54,7 +55,7 @@ pub enum Step {
         required: Vec<String>,
         /// What the configs must say.
         expected: Vec<Setting>,
-        /// What ip_vs.ko must hold.
+        /// What `ip_vs.ko` must hold.
         bits: Bits,
     },
     /// Boot the built kernel.

@@ -1,5 +1,5 @@
-//! What a guest boots with: which modules in which order, a busybox, and an init of our own, in an archive that every
-//! kernel since 2.6.18 unpacks. Pure: the bytes come from the caller.
+//! What a guest boots with: which modules in which order, a busybox, and an init of our own, in a gzip-compressed newc
+//! archive, which old kernels take, too. Pure: the bytes come from the caller.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -12,8 +12,8 @@ use object::read::elf::{ElfFile, ProgramHeader};
 
 /// The init script. It speaks to [`read_console`](super::guest::read_console) in lines that start with a tag.
 ///
-/// The console is kept to disasters while the script talks, or else the kernel's lines land in the middle of ours. Every
-/// applet is called through busybox, so that no links are needed; el5's busybox 1.2 knows all of this.
+/// The console is kept to disasters while the script talks, or else the kernel's lines land in the middle of ours.
+/// Every applet is called through busybox, so that no links are needed, and nothing is asked of one that is new.
 const INIT: &str = r#"#!/bin/busybox sh
 tag=kbuild-guest:
 PATH=/bin
@@ -136,10 +136,10 @@ impl Error {
     }
 }
 
-/// Returns the modules to load for `wanted`, itself last, in the spelling of `modinfo`: module name → what it depends on.
+/// Returns the modules to load for `wanted`, itself last, spelt as in `modinfo`: module name → what it depends on.
 ///
-/// Names match with `-` for `_` and the reverse. Everything listed is needed; of soft dependencies the caller lists those
-/// that the kernel has.
+/// Names match with `-` for `_` and the reverse. Everything listed is needed; of soft dependencies the caller lists
+/// those that the kernel has.
 ///
 /// # Errors
 /// A module is missing, or modules depend on each other in a circle.
@@ -431,7 +431,7 @@ mod tests {
         assert!(hint.unwrap().contains("busybox-static"));
         refused(&guest(b"#!/bin/sh".to_vec(), &[]), "the busybox for the guest is not a 64-bit ELF program");
 
-        // glibc 2.26 to 2.35: the note, and the check that makes it matter.
+        // An older glibc: the note, and the check that makes it matter.
         let note = [ABI_NOTE, &[3, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]].concat();
         let checked = guest(elf(1, &[&note, TOO_OLD].concat()), &[]);
         let hint = refused(
@@ -440,7 +440,7 @@ mod tests {
         );
         assert!(hint.unwrap().contains("musl"));
         initramfs(&Guest { uname_r: "3.10.0-1160.el7.x86_64".to_owned(), ..checked }).unwrap();
-        // glibc since 2.36: the note alone.
+        // Debian 12 (glibc 2.36): the note alone.
         initramfs(&guest(elf(1, &note), &[])).unwrap();
         // A note that ends too early is no note.
         initramfs(&guest(elf(1, &[TOO_OLD, ABI_NOTE].concat()), &[])).unwrap();

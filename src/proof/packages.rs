@@ -1,4 +1,4 @@
-//! Levels 3 and 4: config files and ip_vs.ko, read out of the packages as a stream.
+//! Levels 3 and 4: config files and `ip_vs.ko`, read out of the packages as a stream.
 //!
 //! Needs no recipe: it works on packages that anybody built.
 

@@ -261,11 +261,9 @@ pub fn unpack(path: &Path, dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Re
             io::Error::other(message)
         })
     });
-    match (failed, outcome) {
-        (Some(error), _) => Err(error),
-        (None, Err(error)) => Err(error),
-        (None, Ok(())) => Ok(names),
-    }
+    // What could not be written is the cause, and the broken stream its effect.
+    failed.map_or(outcome, Err)?;
+    Ok(names)
 }
 
 /// Goes through the payload, hands each file to `visit`, and checks its digest afterwards.

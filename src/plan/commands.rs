@@ -1,0 +1,88 @@
+//! The command lines of a plan, with every argument and the whole environment.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::host::{Account, Host};
+use super::layout::{Layout, text};
+use super::request::Request;
+use crate::command::Command;
+use crate::recipe::{Profile, Recipe};
+
+/// What rpm's command lines are made from.
+pub(super) struct Rpm<'a> {
+    pub(super) request: &'a Request,
+    pub(super) recipe: &'a Recipe,
+    pub(super) host: &'a Host,
+    pub(super) arch: &'a str,
+    pub(super) layout: &'a Layout,
+    pub(super) user: &'a Account,
+}
+
+impl Rpm<'_> {
+    /// The build.
+    pub(super) fn build(&self, rpmbuild: &Path) -> Command {
+        self.command(rpmbuild, &[self.request.mode.flag()])
+            .args((!self.host.rpm_database).then_some("--nodeps"))
+            .arg(self.spec())
+    }
+
+    /// The question which packages the spec will make, a line each: name, version, release, architecture.
+    pub(super) fn query(&self, rpmspec: &Path) -> Command {
+        self.command(rpmspec, &["-q", "--builtrpms"])
+            .args(["--queryformat", "%{name} %{version} %{release} %{arch}\\n"])
+            .arg(self.spec())
+    }
+
+    fn spec(&self) -> String {
+        text(&self.layout.spec(&self.recipe.spec.file))
+    }
+
+    fn command(&self, program: &Path, first: &[&str]) -> Command {
+        let none = Profile::default();
+        let profile = self.recipe.profiles.get(self.request.profile.name()).unwrap_or(&none);
+        let with = self.recipe.build.with.iter().chain(&profile.with).chain(&self.request.with);
+        let without = profile.without.iter().chain(&self.request.without);
+        let jobs = self.request.jobs.unwrap_or(self.host.cpus).max(1);
+        let mut defines = self.recipe.build.defines.clone();
+        defines.insert("_topdir".into(), text(&self.layout.topdir()));
+        defines.insert("_tmppath".into(), text(&self.layout.tmp()));
+        defines.insert("_smp_mflags".into(), format!("-j{jobs}"));
+        if !self.host.sh_is_bash {
+            // The scripts of kernel specs are bash's: pushd, [[ ]], brace expansion.
+            defines.insert("_buildshell".into(), "/bin/bash".into());
+        }
+        Command::new(program)
+            .args(first.iter().copied())
+            .arg(format!("--target={}", self.arch))
+            .args(with.flat_map(|name| ["--with".to_owned(), name.clone()]))
+            .args(without.flat_map(|name| ["--without".to_owned(), name.clone()]))
+            .args(defines.iter().flat_map(|(name, value)| ["--define".to_owned(), format!("{name} {value}")]))
+            .with_env(environment(self.host, self.user, self.layout))
+            .in_dir(self.layout.topdir())
+    }
+}
+
+/// The whole environment of rpmbuild and everything below it.
+fn environment(host: &Host, user: &Account, layout: &Layout) -> BTreeMap<String, String> {
+    [
+        ("HOME", text(&layout.home())),
+        ("LANG", "C".to_owned()),
+        ("LC_ALL", "C".to_owned()),
+        ("LOGNAME", user.name.clone()),
+        ("PATH", host.path.clone()),
+        ("TMPDIR", text(&layout.tmp())),
+        ("TZ", "UTC".to_owned()),
+        ("USER", user.name.clone()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+/// A system account that cannot log in and has no home.
+pub(super) fn useradd(host: &Host, name: &str) -> Command {
+    Command::new(host.tools.get("useradd").cloned().unwrap_or_default())
+        .args(["-r", "-U", "-M", "-d", "/nonexistent", "-s", "/sbin/nologin", "-c", "kernel builds", name])
+        .with_env([("PATH".to_owned(), host.path.clone())].into())
+}
