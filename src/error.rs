@@ -59,7 +59,7 @@ pub const EXIT_CODES: [(u8, &str); 11] = [
     (2, "wrong usage, such as --bits abc"),
     (3, "request or recipe not valid, such as bits outside the kernel's range"),
     (4, "the host is not ready: tools, user, directories, lock"),
-    (5, "the source package could not be fetched"),
+    (5, "the source package could not be fetched or opened"),
     (6, "the source package is not what it should be: not an RPM, cut off, unsigned, wrongly signed"),
     (7, "an edit did not apply"),
     (8, "the build failed"),
@@ -75,6 +75,7 @@ impl Error {
         match self {
             Self::Usage(_) | Self::Find(_) => 2,
             Self::Recipe(_) | Self::UnknownRecipe { .. } | Self::Input { .. } => 3,
+            Self::Source(source::Error::Open { .. }) => 5,
             Self::Source(_) => 6,
             Self::Plan(error) => error.exit_code(),
             Self::Pipeline(error) => error.exit_code(),

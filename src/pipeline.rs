@@ -10,6 +10,7 @@ mod edit;
 pub mod error;
 mod gate;
 pub mod handover;
+mod log;
 pub mod manifest;
 pub mod out;
 mod progress;
@@ -29,6 +30,7 @@ use crate::proof::Finding;
 use crate::sys::files;
 use crate::sys::lock;
 use crate::sys::signal::Cancel;
+use log::Log;
 use manifest::{Manifest, StageRecord, Status};
 use out::Out;
 
@@ -38,10 +40,21 @@ struct Context<'a> {
     reporter: &'a dyn Reporter,
     cancel: &'a Cancel,
     out: &'a mut dyn Out,
-    manifest: Manifest,
+    manifest: &'a mut Manifest,
 }
 
 impl Context<'_> {
+    /// Returns the same context for a shorter time.
+    fn reborrow(&mut self) -> Context<'_> {
+        Context {
+            plan: self.plan,
+            reporter: self.reporter,
+            cancel: self.cancel,
+            out: &mut *self.out,
+            manifest: &mut *self.manifest,
+        }
+    }
+
     fn proved(&mut self, finding: Finding) {
         self.reporter.report(&proved(&finding));
         self.manifest.proof.push(finding);
@@ -117,7 +130,8 @@ pub fn run(
         make(&dir)?;
     }
 
-    let mut context = Context { plan, reporter, cancel, out, manifest: Manifest::new(plan) };
+    let mut manifest = Manifest::new(plan);
+    let mut context = Context { plan, reporter, cancel, out, manifest: &mut manifest };
     context.write_manifest()?;
     for step in &plan.steps {
         let outcome = stage(step, &mut context);
@@ -132,7 +146,7 @@ pub fn run(
     }
     context.manifest.status = Status::Done;
     context.write_manifest()?;
-    Ok(context.manifest)
+    Ok(manifest)
 }
 
 fn stage(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
@@ -140,21 +154,22 @@ fn stage(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
     if let Some(signal) = context.cancel.signal() {
         return Err(Error::Cancelled { signal });
     }
-    context.reporter.report(&Event::StageStarted { stage, what: title(step, context.plan) });
-    let started = Instant::now();
-    let outcome = match step {
-        Step::Verify { srpm, size, sha256 } => verify::run(context, srpm, *size, sha256),
-        Step::Unpack { srpm, spec } => unpack::run(context, srpm, spec),
-        Step::Edit { edits } => edit::run(context, edits),
-        Step::Build { query, command, gate, objects } => build::run(context, query.as_ref(), command, gate, *objects),
-        Step::Prove { required, expected, bits } => prove::run(context, required, expected, *bits),
-        Step::Boot { qemu, busybox, bits, limit } => boot::run(context, qemu, busybox, *bits, *limit),
-        Step::Collect { install, update } => collect::run(context, install, update),
+    let reporter = context.reporter;
+    let raw = matches!(stage, Stage::Build | Stage::Boot);
+    let log = if raw {
+        None
+    } else {
+        let failed = |source| Error::io("a log cannot be written", source);
+        Some(Log::new(&context.plan.layout.log(stage), reporter).map_err(failed)?)
     };
+    let reporter = log.as_ref().map_or(reporter, |log| log as &dyn Reporter);
+    reporter.report(&Event::StageStarted { stage, what: title(step, context.plan) });
+    let started = Instant::now();
+    let outcome = perform(step, &mut Context { reporter, ..context.reborrow() });
     let seconds = started.elapsed().as_secs_f64();
     let failed = outcome.is_err();
     context.manifest.stages.push(StageRecord { stage, seconds, failed });
-    context.reporter.report(&if failed {
+    reporter.report(&if failed {
         Event::StageFailed { stage, seconds }
     } else {
         Event::StageFinished { stage, seconds }
@@ -164,6 +179,18 @@ fn stage(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
         context.write_manifest()?;
     }
     Ok(())
+}
+
+fn perform(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
+    match step {
+        Step::Verify { srpm, size, sha256 } => verify::run(context, srpm, *size, sha256),
+        Step::Unpack { srpm, spec } => unpack::run(context, srpm, spec),
+        Step::Edit { edits } => edit::run(context, edits),
+        Step::Build { query, command, gate, objects } => build::run(context, query.as_ref(), command, gate, *objects),
+        Step::Prove { required, expected, bits } => prove::run(context, required, expected, *bits),
+        Step::Boot { qemu, busybox, bits, limit } => boot::run(context, qemu, busybox, *bits, *limit),
+        Step::Collect { install, update } => collect::run(context, install, update),
+    }
 }
 
 /// What a stage is about to do, in a few words.

@@ -12,7 +12,7 @@ use crate::plan::request::{Mode, ProfileName};
 
 /// What stands below the help text.
 const AFTER: &str = "\
-Exit codes: 0 done; 2 usage; 3 request or recipe not valid; 4 host not ready; 5 fetch; 6 source package not good; \
+Exit codes: 0 done; 2 usage; 3 request or recipe not valid; 4 host not ready; 5 source package not fetched or opened; 6 source package not good; \
 7 edit did not apply; 8 build failed; 9 packages or proof differ from the promise; 70 a bug in kbuild; 128+n ended by \
 signal n.
 

@@ -288,6 +288,7 @@ pub fn spawn_self_as(
     #[expect(clippy::disallowed_methods, reason = "this is the place where processes are started")]
     let mut command = std::process::Command::new("/proc/self/exe");
     command
+        .arg0("kbuild")
         .args(args)
         .env_clear()
         .envs(env)
