@@ -3,7 +3,7 @@
 # $repo, the top of the source tree.
 #
 #   need GROUP...   the packages of these groups, installed in one go if missing
-#   need_rust       cargo, clippy and rustfmt, as new as Cargo.toml wants
+#   need_rust       cargo, as new as Cargo.toml wants
 #   build_static    a kbuild that starts on any Linux of this architecture
 #
 # What is missing and cannot be installed ends the script with exit code 4, as
@@ -20,7 +20,8 @@ fail() {
 }
 
 # rust: to compile kbuild. toy, kernel: to build a kernel that is none, and one
-# that is. boot: to start it. test: what the tests use beside these.
+# that is. boot: to start it. test, container: what these scripts use besides.
+# shellcheck disable=SC2034 # lacking takes them by name
 declare -A debian=(
     [rust]="gcc libc6-dev"
     [toy]="rpm bzip2 cpio gcc libc6-dev make patch perl xz-utils"
@@ -29,6 +30,7 @@ declare -A debian=(
     [test]="gnupg"
     [container]="buildah debootstrap"
 )
+# shellcheck disable=SC2034
 declare -A el=(
     [rust]="gcc glibc-devel"
     [toy]="rpm-build bzip2 cpio gcc glibc-devel make patch perl xz"
@@ -38,92 +40,91 @@ declare -A el=(
 )
 
 need() {
-    local group package listed=() missing=()
     if command -v apt-get > /dev/null; then
-        for group in "$@"; do listed+=(${debian[$group]}); done
-        for package in "${listed[@]}"; do
-            [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null) = installed ]] || missing+=("$package")
-        done
-        install_missing "apt-get -o DPkg::Lock::Timeout=300 update" \
-            "apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends"
+        local apt="apt-get -o DPkg::Lock::Timeout=300"
+        as_root "$apt update && $apt install -y --no-install-recommends" "$(lacking debian "$@")"
     elif command -v dnf > /dev/null; then
-        elsewhere "$@"
-        for group in "$@"; do listed+=(${el[$group]-}); done
-        for package in "${listed[@]}"; do
-            rpm -q --quiet --whatprovides "$package" || missing+=("$package")
-        done
-        install_missing "" "dnf -y install"
+        as_root "dnf -y install" "$(lacking el "$@")"
+        not_in_el "$@"
     else
-        for group in "$@"; do listed+=(${debian[$group]}); done
-        echo "neither apt nor dnf is here: taking it that what Debian calls ${listed[*]} is installed" >&2
+        echo "neither apt nor dnf is here: looking for nothing, installing nothing" >&2
     fi
 }
 
-# What an EL system has no package of.
-elsewhere() {
-    local qemu=/usr/libexec/qemu-kvm
-    case " $* " in *" kernel "*)
-        [[ -r ${LINUX_SOURCE-} ]] || fail 4 "Linux's source is a package on Debian only (linux-source-6.1):" \
-            "set LINUX_SOURCE=/path/to/linux-6.1.tar.xz"
-    esac
-    case " $* " in *" boot "*)
-        command -v busybox > /dev/null || fail 4 "a statically linked busybox is not among EL's packages: put one on PATH"
-        command -v qemu-system-x86_64 > /dev/null || export KBUILD_QEMU_SYSTEM_X86_64=${KBUILD_QEMU_SYSTEM_X86_64-$qemu}
-    esac
-    case " $* " in *" container "*)
-        fail 4 "debootstrap makes Debian systems: this is for Debian only"
-    esac
+# The packages of the groups after the system's name that are not installed.
+lacking() {
+    local group package found=
+    local -n packages=$1
+    for package in $(for group in "${@:2}"; do echo "${packages[$group]-}"; done); do
+        [[ " $found " = *" $package "* ]] || "has_$1" "$package" || found+=" $package"
+    done
+    echo "${found# }"
 }
 
-# Runs "$1" and "$2 $missing" as root, or says what root should run.
-install_missing() {
-    local as_root=() commands
-    ((${#missing[@]})) || return 0
-    commands="${1:+$1 && }$2 ${missing[*]}"
+has_debian() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2> /dev/null) = installed ]]; }
+has_el() { rpm -q --quiet --whatprovides "$1"; }
+
+# Runs "COMMAND PACKAGES" if there are PACKAGES, or says that root should.
+as_root() {
+    local sudo=()
+    [[ $2 ]] || return 0
     if ((EUID)); then
-        if sudo -n true 2> /dev/null || { [[ -t 0 ]] && command -v sudo > /dev/null; }; then
-            as_root=(sudo)
-        else
-            fail 4 $'packages are missing; as root, run\n    '"$commands"
-        fi
+        sudo -n true 2> /dev/null || { [[ -t 0 ]] && command -v sudo > /dev/null; } ||
+            fail 4 $'packages are missing; as root, run\n    '"$1 $2"
+        sudo=(sudo)
     fi
-    step "installing ${missing[*]}"
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive sh -c "$commands" || fail 4 "could not be installed: ${missing[*]}"
+    step "installing $2"
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive sh -c "$1 $2" || fail 4 "cannot install $2"
+}
+
+# Says all that EL has no package of, and where qemu is hidden.
+not_in_el() {
+    local without=
+    if [[ " $* " = *" kernel "* && ! -r ${LINUX_SOURCE-} ]]; then
+        without+=$'\n    Linux itself (linux-source-6.1): set LINUX_SOURCE=/path/to/linux-6.1.tar.xz'
+    fi
+    if [[ " $* " = *" boot "* ]]; then
+        command -v busybox > /dev/null || without+=$'\n    a statically linked busybox: put one on PATH'
+        command -v qemu-system-x86_64 > /dev/null || export KBUILD_QEMU_SYSTEM_X86_64=/usr/libexec/qemu-kvm
+    fi
+    [[ " $* " != *" container "* ]] || without+=$'\n    debootstrap and a Debian mirror: run this on Debian'
+    [[ ! $without ]] || fail 4 "these are packages on Debian only:$without"
 }
 
 need_rust() {
-    local wanted home=${CARGO_HOME:-$HOME/.cargo}
+    local wanted
     wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$repo/Cargo.toml")
-    rust_is_new || PATH=$home/bin:$PATH
+    rust_is_new || PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
     rust_is_new || install_rust
-    rust_is_new || fail 4 "cargo $wanted or newer is needed: https://rustup.rs installs it"
+    rust_is_new || fail 4 "cargo $wanted or newer is needed: see https://rustup.rs"
 }
 
 rust_is_new() {
     local have
-    have=$(cargo --version 2> /dev/null | cut -d ' ' -f 2) && printf '%s\n' "$wanted" "$have" | sort -CV
+    have=$(cargo --version 2> /dev/null | cut -d ' ' -f 2)
+    [[ $have ]] && printf '%s\n' "$wanted" "$have" | sort -CV
 }
 
 install_rust() {
-    local url=https://sh.rustup.rs options="--profile minimal --component clippy --component rustfmt" script
-    step "installing Rust: curl -sSf $url | sh -s -- -y $options"
+    local url=https://sh.rustup.rs options=(--profile minimal --component clippy --component rustfmt) script
     if command -v rustup > /dev/null; then
-        # shellcheck disable=SC2086 # several options
-        rustup toolchain install stable $options && export RUSTUP_TOOLCHAIN=stable
+        step "installing Rust: rustup toolchain install stable ${options[*]}"
+        rustup toolchain install stable "${options[@]}" || fail 4 "no newer Rust can be had: cargo $wanted is needed"
+        export RUSTUP_TOOLCHAIN=stable
         return
     fi
-    command -v curl > /dev/null || fail 4 "curl is missing: run that command where it is, or install Rust in another way"
-    script=$(curl --proto '=https' --tlsv1.2 -sSf "$url") || fail 4 "$url cannot be had: install Rust in another way"
-    # shellcheck disable=SC2086 # several options
-    sh -s -- -y --no-modify-path $options <<< "$script"
+    step "installing Rust: curl --proto =https --tlsv1.2 -sSf $url | sh -s -- -y --no-modify-path ${options[*]}"
+    script=$(curl --proto '=https' --tlsv1.2 -sSf "$url") ||
+        fail 4 "$url cannot be had: install cargo $wanted or newer in another way"
+    sh -s -- -y --no-modify-path "${options[@]}" <<< "$script"
 }
 
-# Everything that has C in it links statically, and of glibc only the lookup of
-# accounts would load anything at run time: see nsswitch.conf in Containerfile.
+# The C libraries in it link statically, too. Only glibc's lookup of accounts
+# may load something while it runs: see nsswitch.conf in Containerfile.
 build_static() {
-    local target
-    target=$(rustc -vV | sed -n 's/^host: //p')
-    (cd "$repo" && RUSTFLAGS='-C target-feature=+crt-static' \
-        cargo build --release --locked --target "$target" --target-dir "${CARGO_TARGET_DIR:-target}" >&2)
-    (cd "$repo" && realpath "${CARGO_TARGET_DIR:-target}/$target/release/kbuild")
+    local host target=${CARGO_TARGET_DIR:-$repo/target}
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --locked --target "$host" \
+        --manifest-path "$repo/Cargo.toml" --target-dir "$target" >&2
+    echo "$target/$host/release/kbuild"
 }

@@ -18,8 +18,9 @@ use crate::sys::signal::Cancel;
 use crate::sys::{exec, probe, user};
 
 pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
-    let cancel = Cancel::install().map_err(|source| Error::Host { what: "cannot watch for signals".into(), source })?;
     let plans = prepare::plans(edge, args)?;
+    // From here on there is something to end in an orderly way.
+    let cancel = Cancel::install().map_err(|source| Error::Host { what: "cannot watch for signals".into(), source })?;
     let reporter = &*edge.reporter;
     if let Some(plan) = plans.first() {
         plan.notes.iter().for_each(|note| reporter.note(note.clone()));

@@ -6,6 +6,7 @@ use super::Edge;
 use super::args::Build;
 use crate::error::Error;
 use crate::event::{Event, Stage};
+use crate::ipvs::bits::OPTION;
 use crate::pipeline;
 use crate::plan::host::{Account, Builder, Host, Place, Refused};
 use crate::plan::request::{Patch, Request};
@@ -69,6 +70,15 @@ fn requests(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
         return Err(Error::Usage(format!(
             "several values need buildids of their own: write `--buildid` with `{{bits}}` in it, not `{pattern}`"
         )));
+    }
+    for (index, setting) in args.set.iter().enumerate() {
+        let symbol = setting.symbol();
+        if symbol == OPTION {
+            return Err(Error::Usage(format!("`--set {setting}` contradicts `--bits`, which sets {symbol}")));
+        }
+        if args.set.iter().take(index).any(|earlier| earlier.symbol() == symbol) {
+            return Err(Error::Usage(format!("`--set` names {symbol} twice")));
+        }
     }
     let patches = args.patch.iter().map(|path| patch(path)).collect::<Result<Vec<_>, _>>()?;
     let out = absolute(&args.out)?;

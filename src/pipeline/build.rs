@@ -1,7 +1,7 @@
 //! Runs rpmbuild, watches what it prints, and stops it at the prep gate if %prep resolved the wrong value.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err::File;
 
@@ -74,8 +74,12 @@ pub(super) fn run(
             let found = resolved.into_iter().filter(|finding| finding.verdict.holds() != Some(true)).collect();
             return Err(Error::Gate { found, winner: gate::winner(gate, &layout.sources()) });
         }
-        End::Exit(code) => return Err(failed(format!("exit code {code}"), &progress, lines, &log_path)),
-        End::Killed(signal) => return Err(failed(format!("signal {signal}"), &progress, lines, &log_path)),
+        End::Exit(code) => {
+            return Err(failed(format!("exit code {code}"), &progress, lines, layout.out_log(Stage::Build)));
+        }
+        End::Killed(signal) => {
+            return Err(failed(format!("signal {signal}"), &progress, lines, layout.out_log(Stage::Build)));
+        }
     }
     if resolved.is_empty() {
         // A spec without %build, or an rpmbuild that announces it otherwise: nothing was checked, and it says so.
@@ -120,9 +124,9 @@ fn promise(context: &mut Context<'_>, query: &Command) -> Result<(), Error> {
     Ok(())
 }
 
-fn failed(how: String, progress: &Progress, lines: Lines, log: &Path) -> Error {
+fn failed(how: String, progress: &Progress, lines: Lines, log: PathBuf) -> Error {
     let phase = progress.phase().unwrap_or("its preparation").to_owned();
-    Error::Build { how, phase, lines: lines.that_matter(), log: log.to_owned() }
+    Error::Build { how, phase, lines: lines.that_matter(), log }
 }
 
 /// The lines of a build that are worth showing if it fails.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::commands::{self, Rpm};
 use super::edits;
-use super::error::LONGEST_UNAME;
+use super::error::{BOOTABLE, LONGEST_UNAME};
 use super::host::{Account, Builder};
 use super::step::Gate;
 use super::{Error, Host, Layout, Plan, RecipeUsed, Request, SCHEMA, Source, SourceUsed, Step};
@@ -30,6 +30,9 @@ pub fn decide(request: &Request, recipe: &Recipe, why: &str, source: &Source, ho
     if !recipe.arches.contains(&arch) {
         let known = recipe.arches.join(", ");
         return Err(Error::Arch { recipe: recipe.name.clone(), arch, known });
+    }
+    if request.boot && arch != BOOTABLE {
+        return Err(Error::BootArch { arch });
     }
     let file = file_name(request);
     let signature = &source.header.signature;

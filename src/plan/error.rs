@@ -37,6 +37,12 @@ pub enum Error {
         /// Those that it has.
         known: String,
     },
+    /// The guest's architecture is not one that can be booted.
+    #[error("a kernel for `{arch}` cannot be booted here, only one for {BOOTABLE}")]
+    BootArch {
+        /// The architecture.
+        arch: String,
+    },
     /// `uname -r` would be longer than the kernel allows.
     #[error("`{uname_r}` has {length} characters, and a kernel's name has at most {LONGEST_UNAME}")]
     UnameTooLong {
@@ -104,6 +110,8 @@ pub enum Error {
     },
 }
 
+/// The architecture whose kernels `--boot` boots.
+pub const BOOTABLE: &str = "x86_64";
 /// `uts_len` of the kernel's Makefile: a longer release stops the build (el6 2.6.32 and later).
 pub const LONGEST_UNAME: usize = 64;
 
@@ -124,6 +132,7 @@ impl Error {
                 "say `--recipe NAME` if you know the family, or write a recipe and pass it as `--recipe FILE`".into()
             }
             Self::UnameTooLong { .. } => "choose a shorter one with `--buildid`".into(),
+            Self::BootArch { .. } => "leave out `--boot`: levels 1 to 4 work for it".into(),
             Self::NoFile { .. } => "pass the recipe that fits as `--recipe FILE`".into(),
             Self::Unsigned { .. } => {
                 "pass the distribution's public key as `--key FILE`, or say `--allow-unsigned` if you know where the \
@@ -155,6 +164,7 @@ impl Error {
             Self::Range { .. }
             | Self::NoRecipe { .. }
             | Self::Arch { .. }
+            | Self::BootArch { .. }
             | Self::UnameTooLong { .. }
             | Self::NoFile { .. } => 3,
             Self::NoTools { .. } | Self::RootBuilder { .. } | Self::NotRoot { .. } | Self::Place { .. } => 4,

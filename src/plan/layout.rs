@@ -115,6 +115,12 @@ impl Layout {
         self.logs().join(format!("{number:02}-{stage}.log"))
     }
 
+    /// The same log among the results.
+    #[must_use]
+    pub fn out_log(&self, stage: Stage) -> PathBuf {
+        self.out.join("logs").join(self.log(stage).file_name().unwrap_or_default())
+    }
+
     /// How many objects earlier builds compiled, for the progress display.
     #[must_use]
     pub fn estimates(&self) -> PathBuf {
