@@ -127,12 +127,13 @@ fn patch(path: &Path) -> Result<Patch, Error> {
 }
 
 fn keys(paths: &[PathBuf]) -> Result<Vec<Key>, Error> {
+    let unusable = |source| Error::Input { what: "the key".into(), source };
     paths
         .iter()
         .map(|path| {
-            let armoured =
-                fs_err::read_to_string(path).map_err(|source| Error::Input { what: "the key".into(), source })?;
-            Ok(Key { origin: path.display().to_string(), armoured })
+            let armoured = fs_err::read_to_string(path).map_err(unusable)?;
+            Key::new(path.display().to_string(), armoured)
+                .map_err(|error| unusable(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))
         })
         .collect()
 }

@@ -7,10 +7,29 @@ use serde::{Deserialize, Serialize};
 /// A public key offered for verification, with where it came from.
 #[derive(Debug, Clone)]
 pub struct Key {
-    /// The file.
-    pub origin: String,
-    /// Its ASCII-armoured content.
-    pub armoured: String,
+    origin: String,
+    armoured: String,
+}
+
+/// Why a file is no key.
+#[derive(Debug, thiserror::Error)]
+#[error("`{origin}` holds no ASCII-armoured OpenPGP public key: {why}")]
+pub struct KeyError {
+    origin: String,
+    why: String,
+}
+
+impl Key {
+    /// Takes a key from the ASCII-armoured content of the file `origin`.
+    ///
+    /// # Errors
+    /// There is no usable key in it.
+    pub fn new(origin: String, armoured: String) -> Result<Self, KeyError> {
+        match Verifier::from_asc(&armoured) {
+            Ok(_) => Ok(Self { origin, armoured }),
+            Err(error) => Err(KeyError { origin, why: error.to_string() }),
+        }
+    }
 }
 
 /// What the signature of a package is worth.

@@ -123,7 +123,8 @@ pub fn unusable(dir: &Path, account: &Entry) -> Option<(String, String)> {
     if !details.is_dir() {
         return Some((format!("`{shown}` is not a directory"), "name another directory".into()));
     }
-    for at in nearest.ancestors().skip(1) {
+    // The account must get to the directory: through every parent that is there.
+    for at in nearest.ancestors().skip(usize::from(exists)) {
         let enterable = fs_err::metadata(at).is_ok_and(|details| allowed(&details, account, 0o1));
         if !enterable {
             return Some((
