@@ -25,7 +25,7 @@ const PARAMETER: &str = "conn_tab_bits";
 const VARIABLE: &str = "ip_vs_conn_tab_bits";
 /// Allocates the connection table in every kernel.
 const FUNCTION: &str = "ip_vs_conn_init";
-/// What a table can have in any kernel: `1 << bits` must fit an `int`.
+/// What a table can have in any kernel: `1 << bits` must fit 32 bits.
 const SMALLEST: u32 = 1;
 const LARGEST: u32 = 31;
 
@@ -222,7 +222,7 @@ pub enum Error {
         value: i32,
     },
     /// The machine's code cannot be read.
-    #[error("not checked: no decoder for {machine}")]
+    #[error("no decoder for {machine}")]
     UnsupportedMachine {
         /// The module's machine.
         machine: Machine,
@@ -231,7 +231,7 @@ pub enum Error {
     #[error("no table: neither a parameter `{PARAMETER}` nor a call of `vmalloc` in `{FUNCTION}` or `init_module`")]
     NoTable,
     /// The size passed to `vmalloc` was not followed to a constant.
-    #[error("not checked: {allocation}")]
+    #[error("{allocation}")]
     UnknownConstant {
         /// The call.
         allocation: Allocation,
@@ -245,7 +245,7 @@ pub enum Error {
         bucket: u64,
     },
     /// Several allocations, any of which may be the table.
-    #[error("not checked: the table is one of {}: {}", allocations.len(), list(allocations))]
+    #[error("the table is one of {}: {}", allocations.len(), list(allocations))]
     Ambiguous {
         /// The calls.
         allocations: Vec<Allocation>,

@@ -51,7 +51,7 @@ impl Text<'_> {
         let mut calls = Vec::new();
         for instruction in self.decode(range) {
             let at = instruction.ip();
-            if instruction.is_invalid() || entries.contains(&at) {
+            if entries.contains(&at) {
                 registers.forget();
             }
             match instruction.flow_control() {
@@ -66,7 +66,7 @@ impl Text<'_> {
                     }
                     registers.call();
                 }
-                // What follows is reached from elsewhere, if at all.
+                // What follows is reached from elsewhere, if at all; so is what follows bytes that are no instruction.
                 _ => registers.forget(),
             }
             // An entry within the instruction means that decoding is out of step with the code.

@@ -6,9 +6,10 @@ use super::image::{Image, Place};
 use super::{Error, Finding, Kind, LARGEST, PARAMETER, SMALLEST, VARIABLE};
 
 const SECTION: &str = "__param";
-/// Where an entry of `__param` keeps the variable's address, in words behind the name's. The first place that leads into
-/// the module is it: the others are numbers and the kernel's own functions. Before 2.6.36 an entry is name, permissions,
-/// set, get, address; then name, ops, permissions, address; since 4.2 name, module, ops, permissions, address.
+/// Where an entry of `__param` keeps the variable's address, in words behind the name's. The first place that leads
+/// into the module is it: the others are numbers and the kernel's own functions. Before 2.6.36 an entry is name,
+/// permissions, set, get, address; then name, ops, permissions, address; since 4.2 name, module, ops, permissions,
+/// address.
 const ADDRESS: [u64; 2] = [3, 4];
 
 /// The parameter's entry in `__param`.

@@ -191,7 +191,7 @@ fn entries_printed(call: &Call) -> Option<u64> {
     let [_, Some(entries), Some(kbytes)] = call.arguments else {
         return None;
     };
-    let bytes = kbytes.checked_mul(1024).filter(|bytes| *bytes > 0)?;
+    let bytes = kbytes.checked_mul(1024)?;
     let fits = [8, 16].iter().any(|bucket| entries.checked_mul(*bucket) == Some(bytes));
     (entries.is_power_of_two() && fits).then_some(entries)
 }

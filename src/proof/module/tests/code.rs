@@ -127,8 +127,8 @@ fn the_size_that_is_printed_must_be_the_one_allocated() {
     assert!(error.starts_with("`ip_vs_conn_init` passes 0x10000 to `vmalloc` at +0x"), "{error}");
     assert!(error.ends_with("), but prints that the table has 1048576 entries"), "{error}");
     // Other messages do not count.
-    let other =
-        compile_time(20).replace("printk(\"IPVS", "printk(\"\", 8, 16); printk(\"\", 4096, 4096); printk(\"IPVS");
+    let other = compile_time(20)
+        .replace("printk(\"IPVS", "printk(\"\", 8, 16); printk(\"\", 4096, 4096); printk(\"\", 192, 3); printk(\"IPVS");
     is(&Source::c(other), Kind::CompileTime, 20);
 }
 
@@ -315,6 +315,24 @@ fn the_first_argument_of_32_bit_code_is_in_eax() {
     for (body, expected) in cases {
         reads(&function(body).i686(), expected);
     }
+}
+
+#[test]
+fn functions_without_a_size_end_where_the_next_begins() {
+    let module = Source::assembly(
+        r#"
+        .section .modinfo,"a"; .asciz "name=ip_vs"
+        .section .init.text,"ax",@progbits
+        .type before,@function;          before:          mov $0x10000,%edi;   call vmalloc; ret
+        .type ip_vs_conn_init,@function; ip_vs_conn_init: mov $0x1000000,%edi; call vmalloc; ret
+        .type after,@function;           after:           mov $0x20000,%edi;   call vmalloc; ret
+        "#,
+    );
+    assert_eq!(
+        read(&module).evidence,
+        "`ip_vs_conn_init` passes 0x1000000 to `vmalloc` at +0x5 (.init.text+0x10), which is 16 · 2^20; \
+         16 bytes for each bucket are assumed"
+    );
 }
 
 #[test]
