@@ -41,7 +41,7 @@ declare -A el=(
 
 need() {
     if command -v apt-get > /dev/null; then
-        local apt="apt-get -o DPkg::Lock::Timeout=300"
+        local apt="apt-get -q -o DPkg::Lock::Timeout=300"
         as_root "$apt update && $apt install -y --no-install-recommends" "$(lacking debian "$@")"
     elif command -v dnf > /dev/null; then
         as_root "dnf -y install" "$(lacking el "$@")"

@@ -32,6 +32,11 @@ struct Edge {
 /// Runs kbuild with these arguments, the first being the program's name, and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let [_, only] = arguments.as_slice()
+        && only == worker::NAME
+    {
+        return finish(worker::run(), Format::Human);
+    }
     let parsed = match Arguments::try_parse_from(&arguments) {
         Ok(parsed) => parsed,
         Err(complaint) => {
@@ -44,12 +49,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let command_line = words.by_ref().fold(String::from("kbuild"), |line, word| format!("{line} {word}"));
     let terminal = io::stderr().is_terminal();
     let format = parsed.output.format;
-    let reporter = render::reporter(format, parsed.output.verbosity(), terminal, !probe::no_colour());
+    // Only a build reports on stdout; where the result itself is JSON, nothing else may stand there.
+    let talk = match (&parsed.command, format) {
+        (Subcommand::Ipvs(_), _) | (_, Format::Human | Format::Plain) => format,
+        (_, Format::Json) => Format::Plain,
+    };
+    let reporter = render::reporter(talk, parsed.output.verbosity(), terminal, !probe::no_colour());
     let edge = Edge { format, reporter, command_line };
     let outcome = dispatch(&edge, parsed.command);
     let Edge { reporter, .. } = edge;
     // Ends the display, so that what follows stands below it.
     drop(reporter);
+    finish(outcome, format)
+}
+
+/// Prints the result or the complaint, and returns the exit code.
+fn finish(outcome: Result<Output, Error>, format: Format) -> ExitCode {
     match outcome.and_then(Output::print) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -70,15 +85,34 @@ fn dispatch(edge: &Edge, command: Subcommand) -> Result<Output, Error> {
             clap_complete::generate(shell, &mut Arguments::command(), "kbuild", &mut text);
             Ok(Output::text(String::from_utf8_lossy(&text).into_owned()))
         }
-        Subcommand::Man => {
-            let mut text = Vec::new();
-            clap_mangen::Man::new(Arguments::command())
-                .render(&mut text)
-                .map_err(|source| Error::Host { what: "cannot write the manual page".into(), source })?;
-            Ok(Output::text(String::from_utf8_lossy(&text).into_owned()))
-        }
-        Subcommand::Worker => worker::run(),
+        Subcommand::Man => manual()
+            .map(Output::text)
+            .map_err(|source| Error::Host { what: "cannot write the manual page".into(), source }),
     }
+}
+
+/// Returns the manual page: one for the program with all its subcommands.
+fn manual() -> io::Result<String> {
+    let mut command = Arguments::command();
+    command.build();
+    let page = clap_mangen::Man::new(command.clone());
+    let mut text = Vec::new();
+    page.render_title(&mut text)?;
+    page.render_name_section(&mut text)?;
+    page.render_synopsis_section(&mut text)?;
+    page.render_description_section(&mut text)?;
+    page.render_options_section(&mut text)?;
+    for subcommand in command.get_subcommands().filter(|each| each.get_name() != "help") {
+        let mut options = Vec::new();
+        clap_mangen::Man::new(subcommand.clone()).render_options_section(&mut options)?;
+        let title = format!("KBUILD {}", subcommand.get_name().to_uppercase());
+        let about = subcommand.get_about().map(ToString::to_string).unwrap_or_default();
+        let section = format!(".SH \"{title}\"\n{about}\n");
+        text.extend(String::from_utf8_lossy(&options).replacen(".SH OPTIONS\n", &section, 1).into_bytes());
+    }
+    page.render_extra_section(&mut text)?;
+    page.render_version_section(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// What goes to stdout at the end, and whether that was a success after all.

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
+    /// Read what decisions need, before there is a plan.
+    Inspect,
     /// Read and check the source package: digests, signature, what is in it.
     Verify,
     /// Lay out the pristine copy and the working rpmbuild tree.
@@ -27,7 +29,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// All stages, first to last.
+    /// All stages of a plan, first to last.
     pub const ALL: [Self; 7] =
         [Self::Verify, Self::Unpack, Self::Edit, Self::Build, Self::Prove, Self::Boot, Self::Collect];
 
@@ -35,6 +37,7 @@ impl Stage {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Inspect => "inspect",
             Self::Verify => "verify",
             Self::Unpack => "unpack",
             Self::Edit => "edit",

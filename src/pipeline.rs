@@ -18,6 +18,7 @@ mod prove;
 mod unpack;
 mod verify;
 
+use std::path::Path;
 use std::time::Instant;
 
 pub use boot::Boot as BootProof;
@@ -101,6 +102,27 @@ pub fn proved(finding: &Finding) -> Event {
     }
 }
 
+/// A work directory that is ours until this is dropped.
+#[derive(Debug)]
+pub struct Workplace {
+    _lock: lock::Lock,
+}
+
+impl Workplace {
+    /// Makes the work directory if it is missing, and keeps every other kbuild out of it.
+    ///
+    /// # Errors
+    /// It cannot be made, or another kbuild is in it.
+    pub fn enter(plan: &Plan) -> Result<Self, Error> {
+        make(&plan.layout.work)?;
+        Ok(Self { _lock: lock::take(&plan.layout.work, &plan.layout.lock())? })
+    }
+}
+
+fn make(dir: &Path) -> Result<(), Error> {
+    fs_err::create_dir_all(dir).map_err(|source| Error::io("the work directory cannot be made", source))
+}
+
 /// Runs the plan in this process and as this user, and returns the finished manifest.
 ///
 /// # Errors
@@ -108,16 +130,12 @@ pub fn proved(finding: &Finding) -> Event {
 pub fn run(
     plan: &Plan,
     fresh: bool,
+    _: &Workplace,
     reporter: &dyn Reporter,
     cancel: &Cancel,
     out: &mut dyn Out,
 ) -> Result<Manifest, Error> {
     let layout = &plan.layout;
-    let make = |dir: &std::path::Path| {
-        fs_err::create_dir_all(dir).map_err(|source| Error::io("the work directory cannot be made", source))
-    };
-    make(&layout.work)?;
-    let _lock = lock::take(&layout.work, &layout.lock())?;
     if fresh {
         for dir in [layout.pristine(), layout.topdir(), layout.guest()] {
             files::remove_tree(&dir).map_err(|source| Error::io("an old tree cannot be removed", source))?;

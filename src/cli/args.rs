@@ -74,9 +74,6 @@ pub enum Subcommand {
     },
     /// Print the manual page
     Man,
-    /// The building half of `kbuild ipvs` when root started it
-    #[command(hide = true)]
-    Worker,
 }
 
 /// Arguments of `ipvs` and `plan`.
@@ -113,7 +110,7 @@ pub struct Build {
     #[arg(long, value_name = "S")]
     pub buildid: Option<String>,
     /// Who builds when root starts kbuild; made if missing [default: mockbuild]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = account)]
     pub user: Option<String>,
     /// Parallel compilations [default: one per processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
@@ -232,6 +229,17 @@ impl From<StageArgument> for Stage {
             StageArgument::Build => Self::Build,
             StageArgument::Prove => Self::Prove,
         }
+    }
+}
+
+/// A name that an account can have; `useradd` would take one with a dash in front for an option.
+fn account(text: &str) -> Result<String, String> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let begins = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    if begins && text.len() <= 32 && text.bytes().all(legal) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected the name of an account, such as `mockbuild`".into())
     }
 }
 

@@ -6,12 +6,12 @@ use std::os::unix::net::UnixStream;
 
 use super::args::Build;
 use super::render::Format;
-use super::{Edge, Output, prepare};
+use super::{Edge, Output, prepare, worker};
 use crate::error::Error;
 use crate::event::{Event, Stage};
 use crate::pipeline::manifest::Manifest;
 use crate::pipeline::out::Directory;
-use crate::pipeline::{self, handover};
+use crate::pipeline::{self, Workplace, handover};
 use crate::plan::Plan;
 use crate::plan::layout::{INSTALL, text};
 use crate::sys::signal::Cancel;
@@ -36,10 +36,15 @@ pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
         });
         let mut out = Directory::new(plan.layout.out.clone());
         let manifest = if plan.user.uid == Some(user::me().uid) {
-            pipeline::run(plan, args.fresh, reporter, &cancel, &mut out)
+            Workplace::enter(plan)
+                .and_then(|workplace| pipeline::run(plan, args.fresh, &workplace, reporter, &cancel, &mut out))
         } else {
             as_other_user(edge, args, plan, &cancel, &mut out)
         };
+        let manifest = manifest.and_then(|manifest| {
+            let failed = |source| pipeline::Error::io("results of an earlier run cannot be removed", source);
+            out.retire(&manifest).map_err(failed).map(|()| manifest)
+        });
         match manifest {
             Ok(manifest) => output.push_str(&result(edge.format, plan, &manifest)),
             // What earlier values gave is there, and is said.
@@ -77,7 +82,7 @@ fn as_other_user(
 
     let (ours, theirs) = UnixStream::pair().map_err(|error| failed("no connection can be made", error))?;
     let env = [("PATH".to_owned(), probe::facts().path)].into();
-    let child = exec::spawn_self_as(account.uid, account.gid, &["worker"], &env, OwnedFd::from(theirs))
+    let child = exec::spawn_self_as(account.uid, account.gid, &[worker::NAME], &env, OwnedFd::from(theirs))
         .map_err(|error| failed(&format!("cannot start the building process as `{}`", account.name), error))?;
     let worker = exec::Worker::new(child, cancel.clone());
     // The account may have been made just now: the plan gets its numbers.

@@ -7,7 +7,7 @@ use super::args::Build;
 use crate::error::Error;
 use crate::event::{Event, Stage};
 use crate::ipvs::bits::OPTION;
-use crate::pipeline;
+use crate::pipeline::{self, manifest::Manifest};
 use crate::plan::host::{Account, Builder, Host, Place, Refused};
 use crate::plan::request::{Patch, Request};
 use crate::plan::source::wanted;
@@ -34,9 +34,9 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Vec<Plan>, Error> {
 
     let started = std::time::Instant::now();
     let what = format!("reading {}", srpm.display());
-    edge.reporter.report(&Event::StageStarted { stage: Stage::Verify, what });
+    edge.reporter.report(&Event::StageStarted { stage: Stage::Inspect, what });
     let keys = keys(&args.key)?;
-    let header = source::header(&srpm, &keys, &mut pipeline::bytes(&*edge.reporter, Stage::Verify, "hashing".into()))?;
+    let header = source::header(&srpm, &keys, &mut pipeline::bytes(&*edge.reporter, Stage::Inspect, "hashing".into()))?;
     let (recipe, why) = choose(args.recipe.as_deref(), &header)?;
     let file = srpm.file_name().unwrap_or_default().to_string_lossy();
     plan::trusted(first, &file, &header.signature)?;
@@ -44,11 +44,11 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Vec<Plan>, Error> {
         &srpm,
         &|file| wanted(&recipe, file),
         &crate::ipvs::sources::FILES,
-        &mut pipeline::bytes(&*edge.reporter, Stage::Verify, "reading the kernel's own sources".into()),
+        &mut pipeline::bytes(&*edge.reporter, Stage::Inspect, "reading the kernel's own sources".into()),
     )?;
     let source = Source::new(header, contents);
     let seconds = started.elapsed().as_secs_f64();
-    edge.reporter.report(&Event::StageFinished { stage: Stage::Verify, seconds });
+    edge.reporter.report(&Event::StageFinished { stage: Stage::Inspect, seconds });
 
     requests
         .iter()
@@ -203,6 +203,7 @@ fn host(facts: &Facts, args: &Build, work: &Path, out: &Path) -> Result<Host, Er
         path: facts.path.clone(),
         work: place(work, &worker),
         out: place(out, &facts.me),
+        out_holds: Manifest::read(out).map(|earlier| earlier.nvr),
         builder,
     })
 }

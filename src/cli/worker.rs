@@ -10,6 +10,9 @@ use crate::pipeline::handover;
 use crate::sys::signal::Cancel;
 use crate::sys::user;
 
+/// The one argument with which root starts it; no subcommand that anybody would be offered.
+pub(super) const NAME: &str = "worker";
+
 pub(super) fn run() -> Result<Output, Error> {
     let host = |source| Error::Host { what: "this is started by `kbuild ipvs`, not by hand".into(), source };
     if user::me().uid == 0 {

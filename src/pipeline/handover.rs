@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest::Manifest;
 use super::out::Out;
-use super::{Error, run};
+use super::{Error, Workplace, run};
 use crate::event::{Event, Reporter};
 use crate::plan::Plan;
 use crate::sys::files;
@@ -118,7 +118,10 @@ pub fn obey(stream: UnixStream, cancel: &Cancel) -> Result<u8, Error> {
         return Err(Error::Worker { how: "no plan came".into() });
     };
     let wire = Wire { stream: Mutex::new(stream) };
-    let outcome = take_source(&plan, &mut reader).and_then(|()| run(&plan, fresh, &wire, cancel, &mut &wire));
+    let outcome = Workplace::enter(&plan).and_then(|workplace| {
+        take_source(&plan, &mut reader)?;
+        run(&plan, fresh, &workplace, &wire, cancel, &mut &wire)
+    });
     let (frame, code) = match outcome {
         Ok(manifest) => (Frame::Done { manifest: Box::new(manifest) }, 0),
         Err(error) => {

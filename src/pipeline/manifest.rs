@@ -1,6 +1,7 @@
 //! manifest.json: what was asked, what it was made from, what was done, what came out, and the proof.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -177,6 +178,12 @@ impl Manifest {
             files: Vec::new(),
             reproduce: plan.reproduce.clone(),
         }
+    }
+
+    /// Returns the manifest that an earlier run left among its results, if there is one.
+    #[must_use]
+    pub fn read(out: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs_err::read(out.join(MANIFEST)).ok()?).ok()
     }
 
     /// Notes a result.

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::path::PathBuf;
 
+use super::manifest::Manifest;
 use crate::sys::files;
 
 /// Takes results, one file at a time.
@@ -20,13 +21,31 @@ pub trait Out {
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
+    /// Names of results that an earlier run left here.
+    earlier: Vec<String>,
 }
 
 impl Directory {
     /// Returns results that go into a directory, which is made when the first one comes.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self { path }
+        let earlier = Manifest::read(&path).map(|manifest| manifest.files).unwrap_or_default();
+        Self { path, earlier: earlier.into_iter().map(|file| file.name).collect() }
+    }
+
+    /// Removes what an earlier run for the same kernel left and this one did not make again.
+    ///
+    /// # Errors
+    /// A file could not be removed.
+    pub fn retire(&self, manifest: &Manifest) -> io::Result<()> {
+        let kept = |name: &String| manifest.files.iter().any(|file| file.name == *name);
+        for name in self.earlier.iter().filter(|name| !kept(name)) {
+            match fs_err::remove_file(self.path.join(checked(name)?)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 

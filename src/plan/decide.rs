@@ -47,6 +47,9 @@ pub fn decide(request: &Request, recipe: &Recipe, why: &str, source: &Source, ho
         version: source.header.nvr.version.clone(),
         release: release(&source.header.nvr.release, recipe, request.buildid.as_str()),
     };
+    if let Some(found) = host.out_holds.clone().filter(|found| *found != nvr.to_string()) {
+        return Err(Error::OtherResults { path: request.out.clone(), found, nvr: nvr.to_string() });
+    }
     let uname_r = format!("{}-{}.{arch}", nvr.version, nvr.release);
     if uname_r.len() > LONGEST_UNAME {
         let length = uname_r.len();

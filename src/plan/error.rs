@@ -100,6 +100,16 @@ pub enum Error {
         /// Who was to build.
         user: String,
     },
+    /// The directory for results holds those of another build.
+    #[error("`{}` holds the results of {found}, and this build makes {nvr}", path.display())]
+    OtherResults {
+        /// The directory.
+        path: PathBuf,
+        /// What its manifest says.
+        found: String,
+        /// What would be built.
+        nvr: String,
+    },
     /// A directory cannot be used.
     #[error("cannot use `{}`: {}", path.display(), refused.why)]
     Place {
@@ -143,10 +153,12 @@ impl Error {
             Self::NoTools { programs } => install_hint(programs),
             Self::RootBuilder { .. } => "leave out `--user`: root builds as `mockbuild`, which it creates".into(),
             Self::NotRoot { .. } => "leave out `--user`".into(),
+            Self::OtherResults { .. } => "name another directory with `--out`, or move that one away".into(),
             Self::Place { refused, .. } => refused.hint.clone(),
             Self::Edit(error) => match error {
                 edit::Error::Missing { .. } => {
-                    "this source package is not laid out as its family's; see `kbuild plan` and `--recipe FILE`".into()
+                    "this source package is not laid out as its family's: pass a recipe that fits as `--recipe FILE`"
+                        .into()
                 }
                 edit::Error::Several { .. } => {
                     "remove the extra lines from the source package: kbuild does not guess which one counts".into()
@@ -167,7 +179,11 @@ impl Error {
             | Self::BootArch { .. }
             | Self::UnameTooLong { .. }
             | Self::NoFile { .. } => 3,
-            Self::NoTools { .. } | Self::RootBuilder { .. } | Self::NotRoot { .. } | Self::Place { .. } => 4,
+            Self::NoTools { .. }
+            | Self::RootBuilder { .. }
+            | Self::NotRoot { .. }
+            | Self::OtherResults { .. }
+            | Self::Place { .. } => 4,
             Self::Unsigned { .. } | Self::BadSignature { .. } => 6,
             Self::Edit(_) => 7,
         }

@@ -28,6 +28,8 @@ pub struct Host {
     pub work: Place,
     /// The directory for results, and whether it can be used.
     pub out: Place,
+    /// The kernel whose results are already there, as their manifest names it.
+    pub out_holds: Option<String>,
 }
 
 /// A user account.

@@ -50,6 +50,7 @@ pub fn examine(
 ) -> Result<Vec<Finding>, binary::Error> {
     let mut findings = Vec::new();
     for package in packages {
+        binary::check(package)?;
         let short = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let wanted = |path: &str| is_config(path) || module_name(path).is_some_and(|(name, _)| name == "ip_vs");
         binary::visit(package, &wanted, |path, input| {

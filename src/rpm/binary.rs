@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rpm::{FileType, PackageMetadata, PackageReader};
 
 use super::digest::Hashing;
+use super::integrity::{self, Broken};
 use super::nvr::Nvr;
 
 /// Why a built package cannot be read.
@@ -19,6 +20,15 @@ pub enum Error {
         /// Why.
         #[source]
         source: Box<rpm::Error>,
+    },
+    /// It is cut off, longer than it should be, or its payload is another one.
+    #[error("the package `{}` was damaged or changed after it was built", path.display())]
+    Changed {
+        /// The package.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A file in it is not what its header says.
     #[error("`{file}` in `{}` has digest {found}, and the header says {expected}: it was changed after the build", path.display())]
@@ -71,6 +81,20 @@ pub fn header(path: &Path) -> Result<Header, Error> {
             .map(|entry| entry.path().to_string_lossy().into_owned())
             .collect(),
     })
+}
+
+/// Reads a whole package and makes sure that it is as its headers say.
+///
+/// # Errors
+/// It is no RPM, damaged, cut off, or was changed after it was built.
+pub fn check(path: &Path) -> Result<(), Error> {
+    let unreadable = |source| Error::Unreadable { path: path.to_owned(), source: Box::new(source) };
+    let metadata = PackageMetadata::open(path).map_err(unreadable)?;
+    match integrity::check(path, &metadata, &mut |_, _| ()) {
+        Ok(_) => Ok(()),
+        Err(Broken::Io(source)) => Err(unreadable(rpm::Error::Io(source))),
+        Err(broken) => Err(Error::Changed { path: path.to_owned(), source: Box::new(broken) }),
+    }
 }
 
 /// Goes through the payload and hands the wanted files to `visit`; ends early once all wanted files were seen.

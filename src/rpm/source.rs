@@ -8,10 +8,10 @@ use rpm::{FileEntry, FileType, PackageMetadata, PackageReader};
 
 use super::decompress;
 use super::digest::Hashing;
+use super::integrity::{self, Broken};
 use super::nvr::Nvr;
 use super::trust::{self, Key, Signature};
 use crate::digest::hex;
-use crate::sys::files::Hashed;
 
 /// The largest text (spec, config, patch) that is kept in memory. Real specs have up to about 5 MB.
 const LARGEST_TEXT: u64 = 64 << 20;
@@ -56,12 +56,10 @@ pub enum Error {
         arch: String,
     },
     /// The payload is damaged or cut off.
-    #[error("the payload of `{}` is damaged or cut off after {files} files", path.display())]
+    #[error("the payload of `{}` is damaged or cut off", path.display())]
     Payload {
         /// The package.
         path: PathBuf,
-        /// How many files could be read.
-        files: usize,
         /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -146,8 +144,11 @@ pub fn header(path: &Path, keys: &[Key], progress: &mut dyn FnMut(u64, u64)) -> 
     let entries = metadata.get_file_entries().map_err(bad)?;
     let files = entries.iter().map(|entry| plain_name(path, entry)).collect::<Result<_, _>>()?;
     let signature = trust::judge(&metadata, keys);
-    let (size, sha256) = sha256(path, details.len(), progress).map_err(open)?;
-    Ok(Header { nvr, size, sha256, signature, files })
+    let whole = integrity::check(path, &metadata, progress).map_err(|broken| match broken {
+        Broken::Io(source) => open(source),
+        broken => Error::Payload { path: path.to_owned(), source: Box::new(broken) },
+    })?;
+    Ok(Header { nvr, size: whole.size, sha256: whole.sha256, signature, files })
 }
 
 /// Packages of el5 and older have no digest of the header beside SHA-1; some have none at all.
@@ -160,15 +161,6 @@ fn ignore_missing(error: rpm::Error) -> Result<(), rpm::Error> {
 
 fn in_words(start: &[u8]) -> String {
     if start.is_empty() { "nothing: it is empty".into() } else { format!("the bytes {}", hex(start)) }
-}
-
-/// Returns size and SHA-256 of a file.
-fn sha256(path: &Path, total: u64, progress: &mut dyn FnMut(u64, u64)) -> io::Result<(u64, String)> {
-    let mut done = 0;
-    let file = Counting { inner: fs_err::File::open(path)?, done: &mut done, total, progress };
-    let mut hashed = Hashed::new(file);
-    io::copy(&mut BufReader::with_capacity(1 << 20, &mut hashed), &mut io::sink())?;
-    Ok(hashed.finish())
 }
 
 /// What to do with a file of the payload.
@@ -283,7 +275,7 @@ fn walk(
     let mut done = 0;
     loop {
         let broken =
-            |source: Box<dyn std::error::Error + Send + Sync>| Error::Payload { path: path.to_owned(), files, source };
+            |source: Box<dyn std::error::Error + Send + Sync>| Error::Payload { path: path.to_owned(), source };
         let Some(mut file) = reader.next_file().map_err(|error| broken(Box::new(error)))? else { break };
         let name = plain_name(path, &file.metadata)?;
         let (size, digest) = (file.metadata.size() as u64, file.metadata.digest().cloned());
@@ -306,8 +298,8 @@ fn walk(
         files += 1;
     }
     if files != expected {
-        let why = format!("the header promises {expected} files");
-        return Err(Error::Payload { path: path.to_owned(), files, source: why.into() });
+        let why = format!("it has {files} files, and the header promises {expected}");
+        return Err(Error::Payload { path: path.to_owned(), source: why.into() });
     }
     Ok(())
 }

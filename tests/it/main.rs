@@ -1,1 +1,26 @@
-fn main() {}
+//! The integration tests: kbuild as its users start it, on the toy kernel, with real rpmbuild and real accounts.
+//!
+//! One module per topic. What needs root or a program that may be missing is skipped aloud, or fails where
+//! `KBUILD_REQUIRE_ALL=1` says that everything must run.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests may fail loudly, start programs and look at the environment"
+)]
+
+mod build;
+mod cli;
+mod failures;
+mod gate;
+mod install;
+mod interrupt;
+mod plan;
+mod privilege;
+mod real_kernel;
+mod refusals;
+mod support;
+mod tidy;
+mod verify;

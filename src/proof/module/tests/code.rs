@@ -294,10 +294,7 @@ fn other_ways_to_reach_vmalloc_are_not_followed() {
         "mov $0x1000000,%edi; call *vmalloc@GOTPCREL(%rip)",
     ] {
         let error = refused(&function(body));
-        assert!(
-            error.starts_with("`ip_vs_conn_init` passes an unknown size to `vmalloc` at +0x"),
-            "{error}"
-        );
+        assert!(error.starts_with("`ip_vs_conn_init` passes an unknown size to `vmalloc` at +0x"), "{error}");
     }
 }
 

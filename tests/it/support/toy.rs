@@ -1,0 +1,130 @@
+//! The toy kernel as a source package: as it is, or changed for one test.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::built::cached;
+use super::repository;
+
+/// Name, version and release of the unmodified toy.
+pub(crate) const STOCK: &str = "2.6.32-220.13.1.el6";
+
+/// A packed source package.
+#[derive(Debug)]
+pub(crate) struct Srpm {
+    pub(crate) path: PathBuf,
+    /// The directory of a package that is not shared, removed with it.
+    _dir: Option<TempDir>,
+}
+
+/// A copy of the toy kernel that is to be changed.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Toy {
+    dir: TempDir,
+}
+
+impl Toy {
+    /// The source package of the toy as it is: packed once for all tests.
+    pub(crate) fn unmodified() -> Srpm {
+        let dir = cached("srpm", &sources(), |dir| {
+            pack(&repository().join("tests/kernels/el6-toy"), dir);
+        });
+        Srpm { path: only_file(&dir), _dir: None }
+    }
+
+    /// A copy to be changed.
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        copy(&repository().join("tests/kernels/el6-toy"), &dir.path().join("toy"));
+        Self { dir }
+    }
+
+    /// A copy of the era in which the size is a parameter of the module (2.6.32-431 on).
+    pub(crate) fn with_parameter() -> Self {
+        Self::new().replace("kernel.spec", "%define ipvs_param 0", "%define ipvs_param 1").replace(
+            "kernel.spec",
+            "%define distro_build 220.13.1",
+            "%define distro_build 431.29.2",
+        )
+    }
+
+    /// Replaces a text, which must be there exactly once.
+    #[track_caller]
+    pub(crate) fn replace(self, file: &str, from: &str, to: &str) -> Self {
+        let path = self.file(file);
+        let text = fs_err::read_to_string(&path).unwrap();
+        assert_eq!(text.matches(from).count(), 1, "`{from}` in {file}");
+        fs_err::write(path, text.replace(from, to)).unwrap();
+        self
+    }
+
+    /// Adds text at the end of a file.
+    pub(crate) fn append(self, file: &str, more: &str) -> Self {
+        let path = self.file(file);
+        let text = fs_err::read_to_string(&path).unwrap();
+        fs_err::write(path, text + more).unwrap();
+        self
+    }
+
+    /// Runs a script at the beginning of a part of the spec such as `%build`.
+    #[track_caller]
+    pub(crate) fn script(self, part: &str, script: &str) -> Self {
+        self.replace("kernel.spec", &format!("\n{part}\n"), &format!("\n{part}\n{script}\n"))
+    }
+
+    /// Packs it.
+    #[track_caller]
+    pub(crate) fn pack(self) -> Srpm {
+        let out = self.dir.path().join("out");
+        pack(&self.dir.path().join("toy"), &out);
+        Srpm { path: only_file(&out), _dir: Some(self.dir) }
+    }
+
+    fn file(&self, file: &str) -> PathBuf {
+        self.dir.path().join("toy").join(file)
+    }
+}
+
+#[track_caller]
+fn pack(toy: &Path, out: &Path) {
+    let packed = Command::new(repository().join("tests/kernels/pack")).arg(toy).arg(out).output().unwrap();
+    assert!(packed.status.success(), "pack: {}", String::from_utf8_lossy(&packed.stderr));
+}
+
+/// What the toy is made of: the key under which its package is kept.
+fn sources() -> String {
+    let kernels = repository().join("tests/kernels");
+    let mut all = fs_err::read(kernels.join("pack")).unwrap();
+    for dir in ["el6", "el6-toy"] {
+        for entry in walkdir::WalkDir::new(kernels.join(dir)).sort_by_file_name() {
+            let entry = entry.unwrap();
+            all.extend_from_slice(entry.path().as_os_str().as_encoded_bytes());
+            if entry.file_type().is_file() {
+                all.extend(fs_err::read(entry.path()).unwrap());
+            }
+        }
+    }
+    kbuild::digest::sha256(&all)
+}
+
+fn only_file(dir: &Path) -> PathBuf {
+    let files: Vec<_> = fs_err::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [file] = files.as_slice() else { panic!("expected one file: {files:?}") };
+    file.clone()
+}
+
+/// Copies a tree of plain files.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    for entry in walkdir::WalkDir::new(from) {
+        let entry = entry.unwrap();
+        let target = to.join(entry.path().strip_prefix(from).unwrap());
+        if entry.file_type().is_dir() {
+            fs_err::create_dir_all(target).unwrap();
+        } else {
+            fs_err::copy(entry.path(), target).unwrap();
+        }
+    }
+}
