@@ -11,7 +11,7 @@ use crate::pipeline::{self, manifest::Manifest};
 use crate::plan::host::{Account, Builder, Host, Place, Refused};
 use crate::plan::request::{Patch, Request};
 use crate::plan::source::wanted;
-use crate::plan::{self, Plan, Source};
+use crate::plan::{self, Layout, Plan, Source};
 use crate::recipe::{Recipe, builtin};
 use crate::rpm::nvr::BuildId;
 use crate::rpm::source::{self, Header};
@@ -201,11 +201,25 @@ fn host(facts: &Facts, args: &Build, work: &Path, out: &Path) -> Result<Host, Er
         sh_is_bash: facts.sh_is_bash,
         tools: facts.tools.clone(),
         path: facts.path.clone(),
-        work: place(work, &worker),
+        work: our_own(place(work, &worker), out),
         out: place(out, &facts.me),
         out_holds: Manifest::read(out).map(|earlier| earlier.nvr),
         builder,
     })
+}
+
+/// Refuses a work directory with files that are not kbuild's, such as a home directory with somebody's `rpmbuild`: a
+/// build clears away what an earlier one left.
+fn our_own(mut work: Place, out: &Path) -> Place {
+    let mark = Layout { work: work.path.clone(), out: out.to_owned() }.lock();
+    let strange = fs_err::read_dir(&work.path).is_ok_and(|mut entries| entries.next().is_some());
+    if work.refused.is_none() && strange && fs_err::symlink_metadata(mark).is_err() {
+        work.refused = Some(Refused {
+            why: "it holds files that are not kbuild's".into(),
+            hint: "name an empty directory, or one that does not exist yet".into(),
+        });
+    }
+    work
 }
 
 fn account(entry: &Entry) -> Account {

@@ -24,10 +24,11 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The lock that keeps a second kbuild out of the work directory.
+    /// The lock that keeps a second kbuild out of the work directory, and the mark that it is kbuild's: what is in a
+    /// directory without it is never touched.
     #[must_use]
     pub fn lock(&self) -> PathBuf {
-        self.work.join(".lock")
+        self.work.join(".kbuild-lock")
     }
 
     /// rpmbuild's topdir.
