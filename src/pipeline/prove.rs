@@ -62,7 +62,7 @@ fn judge(findings: Vec<Finding>) -> Result<(), Error> {
     Err(Error::Proof { found })
 }
 
-/// Judges packages without a plan, as [`run`] judges those of a build.
+/// Judges packages without a plan, as the stage judges those of a build.
 ///
 /// # Errors
 /// Something differs, or nothing was seen to hold at level 3 or 4.

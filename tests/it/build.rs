@@ -552,11 +552,13 @@ fn json_lines_and_nothing_else_end_with_the_result() {
     let result = lines.last().unwrap();
     assert_eq!(result["manifest"], manifest(&sandbox.out()));
     assert_eq!(result["out"], sandbox.out().to_str().unwrap());
-    let finished: Vec<_> = lines
+    let mut finished: Vec<_> = lines
         .iter()
         .filter(|line| line["event"] == "stage-finished")
         .map(|line| line["stage"].as_str().unwrap())
         .collect();
+    // The source package is looked at twice: before anything is decided, and by whoever builds.
+    finished.dedup();
     assert_eq!(finished, ["verify", "unpack", "edit", "build", "prove", "collect"]);
     let levels: BTreeSet<_> =
         lines.iter().filter(|line| line["event"] == "proved").map(|line| line["level"].as_u64().unwrap()).collect();
@@ -578,5 +580,87 @@ fn an_ordinary_user_builds_for_itself() {
             let entry = entry.unwrap();
             assert_eq!(entry.metadata().unwrap().uid(), owner, "{}", entry.path().display());
         }
+    }
+}
+
+#[test]
+fn paths_may_be_relative() {
+    if !require("rpmbuild") {
+        return;
+    }
+    for sandbox in [Sandbox::new(), Sandbox::of_ordinary_user()] {
+        let srpm = sandbox.srpm(&Toy::unmodified());
+        let below = srpm.strip_prefix(sandbox.path()).unwrap();
+        let kbuild = sandbox.ipvs(below, "20").instead("--work", "./work").instead("--out", "in/../out");
+        kbuild.args(["--profile", "fleet"]).exits(0);
+        assert_eq!(names(&sandbox.out()).len(), 4);
+    }
+}
+
+#[test]
+fn files_of_somebody_else_in_the_work_directory_are_not_removed() {
+    // As with `--work ~`, where ~/rpmbuild is everybody's own tree.
+    let sandbox = Sandbox::of_ordinary_user();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    let owner = fs_err::metadata(sandbox.path()).unwrap();
+    let mine = ["rpmbuild/SPECS/mine.spec", "tmp/mine", "logs/mine.log", "pristine/mine", "srpm/mine", "home/mine"];
+    for file in mine {
+        let path = sandbox.work().join(file);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, "precious").unwrap();
+    }
+    for entry in walkdir::WalkDir::new(sandbox.work()) {
+        std::os::unix::fs::chown(entry.unwrap().path(), Some(owner.uid()), Some(owner.gid())).unwrap();
+    }
+    let outcome = sandbox.ipvs(&srpm, "20").args(["--until", "edit"]).start().ends();
+    let lost: Vec<_> = mine.iter().filter(|file| !sandbox.work().join(file).is_file()).collect();
+    assert!(lost.is_empty(), "lost: {lost:?}\n{outcome}");
+}
+
+#[test]
+fn what_an_earlier_run_left_broken_does_not_break_the_next() {
+    if !require("rpmbuild") {
+        return;
+    }
+    let sandbox = Sandbox::of_ordinary_user();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    let run = || sandbox.ipvs(&srpm, "20").args(["--until", "edit"]);
+    run().exits(0);
+    let work = sandbox.work();
+    // Half a file, a tree that cannot be removed at once, an unpacking that was interrupted.
+    fs_err::write(work.join("estimates.json"), "{\"el6/").unwrap();
+    let stubborn = work.join("rpmbuild/BUILD/a/b");
+    fs_err::create_dir_all(&stubborn).unwrap();
+    fs_err::write(stubborn.join("file"), "").unwrap();
+    let owner = fs_err::metadata(sandbox.path()).unwrap();
+    for dir in [&stubborn, stubborn.parent().unwrap()] {
+        std::os::unix::fs::chown(dir, Some(owner.uid()), Some(owner.gid())).unwrap();
+        fs_err::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o500)).unwrap();
+    }
+    fs_err::remove_file(work.join("pristine/.kbuild-sha256")).unwrap();
+    fs_err::remove_file(work.join("pristine/config-generic")).unwrap();
+    run().exits(0).does_not_say("taken again");
+    assert!(work.join("pristine/config-generic").is_file());
+    assert!(!stubborn.exists());
+    sandbox.ipvs(&srpm, "20").args(["--profile", "fleet"]).exits(0);
+}
+
+#[test]
+fn a_pristine_copy_that_was_changed_is_not_built_from() {
+    let sandbox = Sandbox::of_ordinary_user();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    let run = || sandbox.ipvs(&srpm, "20").args(["--until", "edit"]);
+    run().exits(0);
+    let file = sandbox.work().join("pristine/config-generic");
+    let text = fs_err::read_to_string(&file).unwrap();
+    fs_err::write(&file, text + "CONFIG_OTHER=y\n").unwrap();
+    // Made again, or refused with the way out.
+    let outcome = run().start().ends();
+    if outcome.code() == Some(0) {
+        let built_from = fs_err::read_to_string(sandbox.work().join("rpmbuild/SOURCES/config-generic")).unwrap();
+        assert!(!built_from.contains("CONFIG_OTHER"), "{outcome}");
+    } else {
+        assert_eq!(outcome.code(), Some(7), "{outcome}");
+        outcome.says("came out otherwise than planned").says("hint: ").says("--fresh");
     }
 }

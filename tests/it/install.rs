@@ -113,7 +113,7 @@ fn a_kernel_with_the_firmware_of_the_stock_release_is_refused() {
     // Nor beside the stock firmware that is installed already, as on every director.
     let root = Root::new();
     root.takes(["-i"], &[stock]);
-    root.refuses_for_lack_of_firmware(&[kernel.clone()]);
+    root.refuses_for_lack_of_firmware(std::slice::from_ref(&kernel));
     root.takes(["-U"], &[Built::toy().package("kernel-firmware")]);
     root.takes(["-i"], &[kernel]);
 }
@@ -140,7 +140,8 @@ fn the_commands_of_install_md_work_as_they_stand() {
         let mut command = rpm(Path::new("/root"));
         let done = command.arg("--root").arg(root.path()).args(&words).current_dir(&built.out).output().unwrap();
         assert!(done.status.success(), "rpm {words:?}: {}", String::from_utf8_lossy(&done.stderr));
-        named.extend(words.into_iter().filter(|word| word.ends_with(".rpm")));
+        named
+            .extend(words.into_iter().filter(|word| Path::new(word).extension().is_some_and(|ending| ending == "rpm")));
     }
     named.sort();
     let debuginfo = |path: &&PathBuf| !path.to_string_lossy().contains("debuginfo");

@@ -64,6 +64,13 @@ fn int_ends_a_build_that_root_started() {
 }
 
 #[test]
+fn hup_ends_a_build_that_root_started() {
+    if require_root() {
+        is_ended_by(&Sandbox::new(), Signal::SIGHUP);
+    }
+}
+
+#[test]
 fn term_ends_a_build_of_an_ordinary_user() {
     is_ended_by(&Sandbox::of_ordinary_user(), Signal::SIGTERM);
 }

@@ -21,6 +21,7 @@ mod plan;
 mod privilege;
 mod real_kernel;
 mod refusals;
+mod signature;
 mod support;
 mod tidy;
 mod verify;

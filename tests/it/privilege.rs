@@ -20,7 +20,9 @@ fn neither_rpmbuild_nor_anything_that_it_starts_has_roots_rights() {
     let real = |name| which(name).unwrap();
     let rpmbuild = sandbox.fake("rpmbuild", &format!("exec {} \"$@\"", real("rpmbuild").display()));
     let rpmspec = sandbox.fake("rpmspec", &format!("exec {} \"$@\"", real("rpmspec").display()));
-    sandbox.ipvs(&srpm, "20").fakes([&rpmbuild, &rpmspec]).args(["--profile", "fleet"]).exits(0);
+    let build = sandbox.ipvs(&srpm, "20").fakes([&rpmbuild, &rpmspec]).args(["--profile", "fleet"]);
+    // Root is often in more groups than its own.
+    build.through(&["setpriv", "--groups=0,1,4"]).exits(0);
     let (uid, gid) = sandbox.user().ids();
 
     let mut calls = rpmbuild.calls();
@@ -54,6 +56,27 @@ fn neither_rpmbuild_nor_anything_that_it_starts_has_roots_rights() {
         };
         assert!(values.iter().all(|value| *value == expected), "{name} {values:?}");
     }
+}
+
+#[test]
+fn files_that_root_has_open_are_not_handed_to_the_build() {
+    if !require_root() || !require("rpmbuild") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let list = "for fd in /proc/$$/fd/*; do echo \"open $(readlink $fd)\"; done";
+    let srpm = sandbox.srpm(&Toy::new().script("%build", list).pack());
+    let secret = sandbox.input("secret", "");
+    fs_err::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    // A CI runner may have left one open.
+    let script = format!("exec 9>>{}; exec \"$0\" \"$@\"", secret.display());
+    let build = sandbox.ipvs(&srpm, "20").args(["--profile", "fleet"]);
+    build.through(&["bash", "-c", &script]).exits(0);
+    let log = fs_err::read_to_string(sandbox.out().join("logs/04-build.log")).unwrap();
+    let open: Vec<_> = log.lines().filter_map(|line| line.strip_prefix("open ")).collect();
+    assert!(open.contains(&"/dev/null"), "{open:?}");
+    let root = open.iter().find(|file| file.contains("secret") || file.starts_with("socket:"));
+    assert_eq!(root, None, "{open:?}");
 }
 
 #[test]

@@ -319,6 +319,28 @@ fn a_work_directory_that_is_none() {
 }
 
 #[test]
+fn a_work_directory_whose_name_rpm_and_specs_cannot_take() {
+    let sandbox = Sandbox::new();
+    let srpm = toy(&sandbox);
+    // Specs do not quote `$RPM_BUILD_ROOT`, and rpm expands macros in `_topdir`.
+    for name in ["with space", "with%{macro}", "with'quote"] {
+        let work = sandbox.path().join(name);
+        refused(&sandbox, &srpm, |kbuild| kbuild.instead("--work", &work), 4).says("--work");
+    }
+}
+
+#[test]
+fn results_below_the_work_directory() {
+    // Root would write where the builder can put links, and the working tree is removed at every run.
+    for sandbox in [Sandbox::new(), Sandbox::of_ordinary_user()] {
+        let srpm = toy(&sandbox);
+        for out in [sandbox.work(), sandbox.work().join("out"), sandbox.work().join("rpmbuild/RPMS")] {
+            refused(&sandbox, &srpm, |kbuild| kbuild.instead("--out", &out), 4).says("--out");
+        }
+    }
+}
+
+#[test]
 fn root_as_the_builder() {
     if !require_root() {
         return;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// What a build may take before it counts as stuck: it takes a few seconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Whether we are root. What only root can test begins with
 /// `if !require_root() { return; }`: it is skipped aloud, or fails where everything must run.
@@ -55,7 +55,7 @@ pub(crate) fn repository() -> &'static Path {
 pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
     let started = Instant::now();
     while !happened() {
-        assert!(started.elapsed() < Duration::from_secs(60), "waited a minute in vain: {what}");
+        assert!(started.elapsed() < Duration::from_mins(1), "waited a minute in vain: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

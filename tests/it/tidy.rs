@@ -62,7 +62,8 @@ fn files(dir: &str, ending: &str) -> Vec<String> {
 }
 
 fn without_comments(text: &str) -> String {
-    text.lines().map(|line| format!("{}\n", line.split("//").next().unwrap_or_default())).collect()
+    let code: Vec<_> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+    code.join("\n") + "\n"
 }
 
 /// Returns the modules of the top that a text mentions: `crate::x`, `crate::{x, y}`.
@@ -229,12 +230,12 @@ fn the_map_in_architecture_md_is_the_tree() {
     for found in line.captures_iter(&text) {
         *mapped.entry(found[1].to_owned()).or_default() += 1;
         let words = found[2].split_whitespace().count();
-        assert!(words > 2, "nothing is said of {}", &found[1]);
+        assert!(words > 1, "nothing is said of {}", &found[1]);
     }
     let twice: Vec<_> = mapped.iter().filter(|(_, count)| **count > 1).collect();
     assert!(twice.is_empty(), "more than once: {twice:?}");
     let mapped: BTreeSet<_> = mapped.into_keys().collect();
-    let tree: BTreeSet<_> = files("src", "rs").into_iter().collect();
+    let tree: BTreeSet<_> = files("src", "rs").into_iter().filter(|path| !is_test(path)).collect();
     let missing: Vec<_> = tree.difference(&mapped).collect();
     let gone: Vec<_> = mapped.difference(&tree).collect();
     assert!(missing.is_empty() && gone.is_empty(), "not in the map: {missing:#?}\nonly in the map: {gone:#?}");

@@ -38,6 +38,8 @@ pub(crate) enum Who {
 pub(crate) struct Kbuild<'a> {
     sandbox: &'a Sandbox,
     who: Who,
+    /// A program that starts kbuild, with its arguments.
+    through: Vec<OsString>,
     args: Vec<OsString>,
     env: BTreeMap<OsString, OsString>,
 }
@@ -48,7 +50,7 @@ impl<'a> Kbuild<'a> {
         if let Some(path) = std::env::var_os("PATH") {
             env.insert("PATH".into(), path);
         }
-        Self { sandbox, who, args: Vec::new(), env }
+        Self { sandbox, who, through: Vec::new(), args: Vec::new(), env }
     }
 
     /// Adds an argument.
@@ -75,7 +77,7 @@ impl<'a> Kbuild<'a> {
     #[track_caller]
     pub(crate) fn instead(mut self, arg: &str, value: impl AsRef<OsStr>) -> Self {
         let at = self.position(arg) + 1;
-        self.args[at] = value.as_ref().to_owned();
+        self.args[at] = OsString::from(value.as_ref());
         self
     }
 
@@ -87,6 +89,12 @@ impl<'a> Kbuild<'a> {
     /// Sets a variable of the environment.
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.env.insert(name.into(), value.as_ref().to_owned());
+        self
+    }
+
+    /// Has another program start kbuild, as in `setpriv … kbuild …`.
+    pub(crate) fn through(mut self, words: &[&str]) -> Self {
+        self.through = words.iter().map(Into::into).collect();
         self
     }
 
@@ -105,8 +113,10 @@ impl<'a> Kbuild<'a> {
             Who::Ordinary { program, .. } => program,
         };
         let (stdout, stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
-        let mut command = Command::new(program);
+        let mut words = self.through.iter().map(OsString::as_os_str).chain([program.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap_or_default());
         command
+            .args(words)
             .args(&self.args)
             .env_clear()
             .envs(&self.env)

@@ -13,24 +13,24 @@ const LONG: std::time::Duration = std::time::Duration::from_secs(30);
 /// and command line.
 pub(crate) fn of(path: &Path, uid: Option<u32>) -> Vec<(i32, String)> {
     let needle = path.as_os_str().as_encoded_bytes();
-    let mut found = Vec::new();
+    let mut running = Vec::new();
     for entry in fs_err::read_dir("/proc").unwrap().flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
         // A process may end while we look; a zombie has neither arguments nor environment.
         let read = |name: &str| fs_err::read(entry.path().join(name)).unwrap_or_default();
         let arguments = read("cmdline");
-        let has = |bytes: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+        let names_it = |bytes: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
         let status = String::from_utf8_lossy(&read("status")).into_owned();
         if field(&status, "State").starts_with('Z') {
             continue;
         }
-        let real = field(&status, "Uid").split_whitespace().next().and_then(|uid| uid.parse().ok());
-        if has(&arguments) || has(&read("environ")) || (uid.is_some() && real == uid) {
+        let owner = field(&status, "Uid").split_whitespace().next().and_then(|uid| uid.parse().ok());
+        if names_it(&arguments) || names_it(&read("environ")) || (uid.is_some() && owner == uid) {
             let shown = String::from_utf8_lossy(&arguments).replace('\0', " ");
-            found.push((pid, shown));
+            running.push((pid, shown));
         }
     }
-    found
+    running
 }
 
 /// Waits until no process of the sandbox is left.

@@ -88,7 +88,7 @@ impl Sandbox {
 
     /// Copies a source package into the sandbox, where everybody can read it.
     pub(crate) fn srpm(&self, srpm: &Srpm) -> PathBuf {
-        self.input(srpm.path.file_name().unwrap().to_str().unwrap(), &fs_err::read(&srpm.path).unwrap())
+        self.input(srpm.path.file_name().unwrap().to_str().unwrap(), fs_err::read(&srpm.path).unwrap())
     }
 
     /// Writes a file that everybody can read.

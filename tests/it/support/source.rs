@@ -27,13 +27,13 @@ fn rpmbuild(dir: &Path, mode: &str, spec: &str, release: &str) -> PathBuf {
          License: GPLv2\nBuildArch: noarch\nSource0: config-generic\n%description\nNone.\n%files\n"
     );
     fs_err::write(top.join(spec), text).unwrap();
-    let made = Command::new("rpmbuild")
+    let built = Command::new("rpmbuild")
         .env("HOME", &top)
         .args([mode, "--nodeps", "--define"])
         .arg(format!("_topdir {}", top.display()))
         .arg(top.join(spec))
         .output()
         .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     package::only(&top)
 }
