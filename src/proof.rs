@@ -3,6 +3,7 @@
 //! 1. the edited sources; 2. the configs that %prep resolved; 3. the config files inside the built packages;
 //! 4. `ip_vs.ko` itself; 5. a boot. A level that cannot be checked says so and why; it never counts as passed.
 
+pub mod console;
 pub mod guest;
 pub mod initramfs;
 pub mod module;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{Context, Error, prove};
 use crate::event::{Event, Reporter, Stage, Unit};
 use crate::ipvs::bits::Bits;
+use crate::proof::console;
 use crate::proof::guest::{self, How, INITRAMFS, KERNEL};
 use crate::proof::initramfs::{self, Guest, Module};
 use crate::proof::packages::module_name;
@@ -76,11 +77,11 @@ impl Boot<'_> {
         let env = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
         let command = guest::qemu(self.qemu, self.dir, &guest.uname_r, memory, env);
         reporter.report(&Event::Exec { command: command.to_string() });
-        let mut console = String::new();
+        let mut printed = String::new();
         let started = std::time::Instant::now();
         let how = guest::run(&command, cancel, self.limit, self.log, &mut |line| {
-            console.push_str(line);
-            console.push('\n');
+            printed.push_str(line);
+            printed.push('\n');
             reporter.report(&Event::Progress {
                 stage: Stage::Boot,
                 phase: None,
@@ -99,12 +100,12 @@ impl Boot<'_> {
             return Err(Error::Cancelled { signal });
         }
         let expected = format!("{} buckets", self.bits.buckets());
-        let verdict = match guest::judge(&guest::read_console(&console), &how, self.bits) {
-            guest::Verdict::Holds { evidence } => Verdict::Holds { evidence },
-            guest::Verdict::Differs { found, evidence } => {
+        let verdict = match console::judge(&console::read_console(&printed), &how, self.bits) {
+            console::Verdict::Holds { evidence } => Verdict::Holds { evidence },
+            console::Verdict::Differs { found, evidence } => {
                 Verdict::Differs { expected, found: format!("{found} buckets: {evidence}") }
             }
-            guest::Verdict::NotBooted { why } => {
+            console::Verdict::NotBooted { why } => {
                 Verdict::NotChecked { why: format!("{why}; the console is in {}", self.log.display()) }
             }
         };
