@@ -17,7 +17,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::error::{self, Error};
 use crate::event::Reporter;
-use crate::sys::probe;
+use crate::sys::{exec, probe};
 use args::{Arguments, Subcommand};
 use render::Format;
 
@@ -31,6 +31,7 @@ struct Edge {
 
 /// Runs kbuild with these arguments, the first being the program's name, and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    exec::keep_open_files_to_ourselves();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if let [_, only] = arguments.as_slice()
         && only == worker::NAME

@@ -202,7 +202,7 @@ fn host(facts: &Facts, args: &Build, work: &Path, out: &Path) -> Result<Host, Er
         tools: facts.tools.clone(),
         path: facts.path.clone(),
         work: our_own(place(work, &worker), out),
-        out: place(out, &facts.me),
+        out: apart(place(out, &facts.me), work),
         out_holds: Manifest::read(out).map(|earlier| earlier.nvr),
         builder,
     })
@@ -211,6 +211,13 @@ fn host(facts: &Facts, args: &Build, work: &Path, out: &Path) -> Result<Host, Er
 /// Refuses a work directory with files that are not kbuild's, such as a home directory with somebody's `rpmbuild`: a
 /// build clears away what an earlier one left.
 fn our_own(mut work: Place, out: &Path) -> Place {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,:@=~".contains(byte);
+    if !work.path.as_os_str().as_encoded_bytes().iter().all(plain) {
+        work.refused = Some(Refused {
+            why: "rpm expands macros in this name, or a spec's scripts would split it".into(),
+            hint: "name another directory with `--work`: letters, digits and a few signs, no blanks".into(),
+        });
+    }
     let mark = Layout { work: work.path.clone(), out: out.to_owned() }.lock();
     let strange = fs_err::read_dir(&work.path).is_ok_and(|mut entries| entries.next().is_some());
     if work.refused.is_none() && strange && fs_err::symlink_metadata(mark).is_err() {
@@ -220,6 +227,17 @@ fn our_own(mut work: Place, out: &Path) -> Place {
         });
     }
     work
+}
+
+/// Refuses results below the work directory: a build clears that away, and it belongs to the building user.
+fn apart(mut out: Place, work: &Path) -> Place {
+    if out.path.starts_with(work) {
+        out.refused = Some(Refused {
+            why: format!("it is in the work directory `{}`", work.display()),
+            hint: "name another directory with `--out`".into(),
+        });
+    }
+    out
 }
 
 fn account(entry: &Entry) -> Account {

@@ -138,7 +138,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Lock(lock::Error::Busy { .. }) => "wait for it to end, or use another `--work DIR`".into(),
-            Self::Changed { .. } => "start again".into(),
+            Self::Changed { .. } | Self::EditDiffers { .. } => "start again with `--fresh`".into(),
             Self::Build { log, .. } => format!("the whole output is in {}", log.display()),
             Self::Gate { winner: Some(winner), .. } => format!(
                 "`{winner}` is merged over the edited file and wins: remove the option from it in the source package"

@@ -1,7 +1,7 @@
 //! Lays out the pristine copy and, from it, the working rpmbuild tree.
 //!
-//! The pristine copy is never edited, so that edits do not stack up over runs. It is made once for a source package:
-//! a mark with the package's digest says that it is complete.
+//! The pristine copy is never edited, so that edits do not stack up. It is made anew in every run: unpacking checks each
+//! file's digest, and takes no longer than it would to check an old copy's.
 
 use std::path::Path;
 
@@ -10,23 +10,13 @@ use crate::event::Stage;
 use crate::rpm::source;
 use crate::sys::files;
 
-/// Says which source package the pristine copy is of; written last. No source file is called so.
-const MARK: &str = ".kbuild-sha256";
-
 pub(super) fn run(context: &mut Context<'_>, srpm: &Path, spec: &str) -> Result<(), Error> {
     let layout = &context.plan.layout;
     let failed = |source| Error::io("the working tree cannot be laid out", source);
     let pristine = layout.pristine();
-    let mark = pristine.join(MARK);
-    let expected = &context.plan.source.sha256;
-    if fs_err::read_to_string(&mark).is_ok_and(|digest| digest == *expected) {
-        context.reporter.note(format!("the pristine copy in {} is taken again", pristine.display()));
-    } else {
-        files::remove_tree(&pristine).map_err(failed)?;
-        fs_err::create_dir_all(&pristine).map_err(failed)?;
-        source::unpack(srpm, &pristine, &mut context.bytes(Stage::Unpack, "unpacking"))?;
-        files::replace_text(&mark, expected.as_bytes()).map_err(failed)?;
-    }
+    files::remove_tree(&pristine).map_err(failed)?;
+    fs_err::create_dir_all(&pristine).map_err(failed)?;
+    source::unpack(srpm, &pristine, &mut context.bytes(Stage::Unpack, "unpacking"))?;
 
     files::remove_tree(&layout.topdir()).map_err(failed)?;
     for dir in layout.topdir_parts() {
@@ -35,9 +25,6 @@ pub(super) fn run(context: &mut Context<'_>, srpm: &Path, spec: &str) -> Result<
     for entry in fs_err::read_dir(&pristine).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
-        if name == MARK {
-            continue;
-        }
         let target = if name == spec { layout.spec(spec) } else { layout.sources().join(&name) };
         // A link is enough: edits replace files and never write into them.
         files::link_or_copy(&entry.path(), &target).map_err(failed)?;

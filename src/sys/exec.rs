@@ -270,6 +270,11 @@ pub fn read(command: &Command) -> Result<String, Error> {
     })
 }
 
+/// Keeps files that whoever started us had open from every process that we start: root's shell may have secrets there.
+pub fn keep_open_files_to_ourselves() {
+    close_fds::set_fds_cloexec(3, &[]);
+}
+
 /// Starts this very program again as another user, with a socket as its stdin, and returns it running.
 ///
 /// Supplementary groups are dropped with the user. The child gets a process group of its own: [`Worker`] passes signals

@@ -13,7 +13,7 @@ use crate::support::sandbox::Sandbox;
 use crate::support::{repository, require};
 
 /// What two kernels may take on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(45 * 60);
+const PATIENCE: Duration = Duration::from_mins(45);
 
 #[test]
 fn linux_has_the_table_that_was_asked_for_and_the_stock_one_has_its_own() {
