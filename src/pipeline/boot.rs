@@ -127,8 +127,7 @@ impl Boot<'_> {
             None => kernels.keys().min_by_key(|release| release.len()).copied(),
         };
         let Some(uname_r) = uname_r else {
-            let why = format!("none of the {} packages has a kernel (/boot/vmlinuz-*)", self.packages.len());
-            return Err(not_checked(why));
+            return Err(not_checked("a kernel (/boot/vmlinuz-*) is in none of the packages".into()));
         };
         let modules: BTreeMap<String, (usize, &str)> = files
             .iter()

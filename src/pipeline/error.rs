@@ -95,7 +95,7 @@ pub enum Error {
     #[error(transparent)]
     Package(#[from] binary::Error),
     /// The packages are not what was asked.
-    #[error("the packages do not hold what was asked\n{}", findings(found))]
+    #[error("{}\n{}", headline(found), findings(found))]
     Proof {
         /// What differs, or could not be checked.
         found: Vec<Finding>,
@@ -120,6 +120,14 @@ pub enum Error {
 
 fn excerpt(lines: &[String]) -> String {
     lines.iter().map(|line| format!("  | {line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn headline(found: &[Finding]) -> &'static str {
+    if found.iter().any(|finding| finding.verdict.holds() == Some(false)) {
+        "the packages do not hold what was asked"
+    } else {
+        "what was asked could not be proved"
+    }
 }
 
 fn findings(found: &[Finding]) -> String {

@@ -69,7 +69,7 @@ pub fn examine(
     }
     for (level, what) in [(3, "a kernel's config"), (4, "ip_vs.ko")] {
         if !findings.iter().any(|finding| finding.level == level) {
-            let why = format!("none of the {} packages has {what}", packages.len());
+            let why = format!("{what} is in none of the packages");
             let finding = Finding { level, subject: what.into(), verdict: Verdict::NotChecked { why } };
             seen(&finding);
             findings.push(finding);
