@@ -129,7 +129,8 @@ pub fn obey(stream: UnixStream, cancel: &Cancel) -> Result<u8, Error> {
             (Frame::Failed { message: crate::error::chain(&error), hint, exit_code }, exit_code)
         }
     };
-    wire.send(&frame).map_err(lost)?;
+    // If root is gone, nobody is left to tell.
+    let _ = wire.send(&frame);
     Ok(code)
 }
 
