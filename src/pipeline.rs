@@ -204,7 +204,7 @@ fn perform(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
         Step::Verify { srpm, size, sha256 } => verify::run(context, srpm, *size, sha256),
         Step::Unpack { srpm, spec } => unpack::run(context, srpm, spec),
         Step::Edit { edits } => edit::run(context, edits),
-        Step::Build { query, command, gate, objects } => build::run(context, query.as_ref(), command, gate, *objects),
+        Step::Build { query, command, gate } => build::run(context, query.as_ref(), command, gate),
         Step::Prove { required, expected, bits } => prove::run(context, required, expected, *bits),
         Step::Boot { qemu, busybox, bits, limit } => boot::run(context, qemu, busybox, *bits, *limit),
         Step::Collect { install, update } => collect::run(context, install, update),

@@ -88,8 +88,6 @@ pub struct Build {
     /// `--define`s of every build, name to value.
     #[serde(default)]
     pub defines: BTreeMap<String, String>,
-    /// Objects that a build compiles, as a first estimate for the progress display.
-    pub objects: u64,
 }
 
 /// What a profile adds to [`Build`].

@@ -23,7 +23,6 @@ pub(super) fn run(
     query: Option<&Command>,
     command: &Command,
     gate: &Gate,
-    objects: u64,
 ) -> Result<(), Error> {
     tools(context, command);
     if let Some(query) = query {
@@ -35,7 +34,7 @@ pub(super) fn run(
     let estimates_file = layout.estimates();
     let key = format!("{}/{}/{}", context.plan.recipe.name, context.plan.profile.name(), context.plan.arch);
     let estimates = Estimates::new(&estimates_file, key);
-    let mut progress = Progress::new(layout.build(), estimates.get().unwrap_or(objects));
+    let mut progress = Progress::new(layout.build(), estimates.get());
     let mut resolved: Vec<Finding> = Vec::new();
     let mut lines = Lines::default();
     let reporter = context.reporter;

@@ -27,7 +27,8 @@ pub(super) struct Progress {
     /// Lines that tell of a compilation.
     lines: u64,
     counter: Counter,
-    estimate: u64,
+    /// What an earlier build of this kind compiled; nobody guesses before there was one.
+    estimate: Option<u64>,
     shown: Instant,
     counted: Instant,
     pause: Duration,
@@ -55,7 +56,7 @@ impl Counter {
 }
 
 impl Progress {
-    pub(super) fn new(build: PathBuf, estimate: u64) -> Self {
+    pub(super) fn new(build: PathBuf, estimate: Option<u64>) -> Self {
         let now = Instant::now();
         Self {
             build,
@@ -120,7 +121,7 @@ impl Progress {
             stage: Stage::Build,
             phase: self.phase.clone(),
             done,
-            total: (self.estimate > 0).then_some(self.estimate.max(done)),
+            total: self.estimate.map(|estimate| estimate.max(done)),
             estimated: true,
             unit: Unit::Objects,
             what: self.what.clone(),

@@ -72,7 +72,6 @@ pub fn decide(request: &Request, recipe: &Recipe, why: &str, source: &Source, ho
             expected: expected.clone(),
             precedence,
         },
-        objects: recipe.build.objects,
     };
     let mut steps = vec![
         Step::Verify { srpm: srpm.clone(), size: source.header.size, sha256: source.header.sha256.clone() },

@@ -46,8 +46,6 @@ pub enum Step {
         command: Command,
         /// What is checked as soon as %prep has ended.
         gate: Gate,
-        /// Objects that will be compiled, as far as is known.
-        objects: u64,
     },
     /// Read the built packages.
     Prove {
