@@ -25,11 +25,12 @@ fail() {
 declare -A debian=(
     [rust]="gcc libc6-dev"
     [toy]="rpm bzip2 cpio gcc libc6-dev make patch perl xz-utils"
-    [kernel]="bc bison flex kmod libelf-dev libssl-dev linux-source-6.1"
+    [kernel]="bc bison flex kmod libelf-dev libssl-dev"
     [boot]="qemu-system-x86 busybox-static"
     [test]="gnupg"
     [container]="buildah debootstrap"
 )
+[[ ${LINUX_SOURCE-} ]] || debian[kernel]+=" linux-source-6.1"
 # shellcheck disable=SC2034
 declare -A el=(
     [rust]="gcc glibc-devel"
@@ -81,7 +82,7 @@ as_root() {
 not_in_el() {
     local without=
     if [[ " $* " = *" kernel "* && ! -r ${LINUX_SOURCE-} ]]; then
-        without+=$'\n    Linux itself (linux-source-6.1): set LINUX_SOURCE=/path/to/linux-6.1.tar.xz'
+        without+=$'\n    Linux itself (linux-source-6.1): set LINUX_SOURCE=/path/to/linux-6.1.N.tar.xz'
     fi
     if [[ " $* " = *" boot "* ]]; then
         command -v busybox > /dev/null || without+=$'\n    a statically linked busybox: put one on PATH'
