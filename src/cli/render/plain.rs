@@ -57,19 +57,21 @@ impl<W: Write + Send + 'static> Plain<W> {
     /// its progress is shown no more often than that.
     pub(super) fn new(out: W, verbosity: Verbosity, heartbeat: Duration) -> Self {
         let start = Instant::now();
-        Self::with_clock(out, verbosity, heartbeat, Box::new(move || start.elapsed()))
+        let mut plain = Self::with_clock(out, verbosity, heartbeat, Box::new(move || start.elapsed()));
+        if verbosity > Verbosity::Quiet {
+            let shared = Arc::clone(&plain.shared);
+            // Without a thread the log is silent at times: no reason to fail.
+            plain.thread = thread::Builder::new().name("heartbeat".to_owned()).spawn(move || shared.beat()).ok();
+        }
+        plain
     }
 
+    /// Returns a renderer that shows only what it is told of: nothing happens between two events.
     fn with_clock(out: W, verbosity: Verbosity, heartbeat: Duration, clock: Clock) -> Self {
         let state = Mutex::new(State { out, running: None, closed: false });
         let heartbeat = heartbeat.max(SHORTEST);
         let shared = Arc::new(Shared { state, closing: Condvar::new(), clock, heartbeat, verbosity });
-        let thread = (verbosity > Verbosity::Quiet).then(|| {
-            let shared = Arc::clone(&shared);
-            thread::Builder::new().name("heartbeat".to_owned()).spawn(move || shared.beat())
-        });
-        // Without a thread the log is silent at times: no reason to fail.
-        Self { shared, thread: thread.and_then(Result::ok) }
+        Self { shared, thread: None }
     }
 }
 

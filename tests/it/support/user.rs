@@ -67,8 +67,8 @@ fn remove(name: &str) {
 fn sweep() {
     for line in fs_err::read_to_string("/etc/passwd").unwrap().lines() {
         let Some(name) = line.split(':').next().filter(|name| name.starts_with(PREFIX)) else { continue };
-        let pid = name[PREFIX.len()..].split('-').next().unwrap_or_default();
-        if !std::path::Path::new("/proc").join(pid).is_dir() {
+        let Ok(pid) = name[PREFIX.len()..].split('-').next().unwrap_or_default().parse::<u32>() else { continue };
+        if !std::path::Path::new("/proc").join(pid.to_string()).is_dir() {
             remove(name);
         }
     }
