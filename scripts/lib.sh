@@ -20,7 +20,8 @@ fail() {
 }
 
 # rust: to compile kbuild. toy, kernel: to build a kernel that is none, and one
-# that is. boot: to start it. test, container: what these scripts use besides.
+# that is. boot: to start it. test, container, curl: what these scripts use
+# besides.
 # shellcheck disable=SC2034 # lacking takes them by name
 declare -A debian=(
     [rust]="gcc libc6-dev"
@@ -29,6 +30,7 @@ declare -A debian=(
     [boot]="qemu-system-x86 busybox-static"
     [test]="gnupg"
     [container]="buildah debootstrap"
+    [curl]="curl ca-certificates"
 )
 [[ ${LINUX_SOURCE-} ]] || debian[kernel]+=" linux-source-6.1"
 # shellcheck disable=SC2034
@@ -38,6 +40,7 @@ declare -A el=(
     [kernel]="bc bison flex kmod elfutils-libelf-devel openssl-devel"
     [boot]="qemu-kvm"
     [test]="gnupg2"
+    [curl]="curl"
 )
 
 need() {
@@ -45,8 +48,8 @@ need() {
         local apt="apt-get -q -o DPkg::Lock::Timeout=300"
         as_root "$apt update && $apt install -y --no-install-recommends" "$(lacking debian "$@")"
     elif command -v dnf > /dev/null; then
-        as_root "dnf -y install" "$(lacking el "$@")"
         not_in_el "$@"
+        as_root "dnf -y install" "$(lacking el "$@")"
     else
         echo "neither apt nor dnf is here: looking for nothing, installing nothing" >&2
     fi
@@ -115,6 +118,7 @@ install_rust() {
         return
     fi
     step "installing Rust: curl --proto =https --tlsv1.2 -sSf $url | sh -s -- -y --no-modify-path ${options[*]}"
+    command -v curl > /dev/null || need curl
     script=$(curl --proto '=https' --tlsv1.2 -sSf "$url") ||
         fail 4 "$url cannot be had: install cargo $wanted or newer in another way"
     sh -s -- -y --no-modify-path "${options[@]}" <<< "$script"
