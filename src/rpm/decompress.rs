@@ -1,14 +1,20 @@
 //! Compressed files recognised by their first bytes: modules (`.ko.xz`, `.ko.zst`, `.ko.gz`) and source tarballs.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Cursor, Read};
+
+/// As many bytes as the longest mark at the beginning of a compressed file has (xz).
+const LONGEST_MAGIC: u64 = 6;
 
 /// Returns a reader of the decompressed bytes; what is not compressed passes unchanged.
 ///
 /// # Errors
 /// The first bytes could not be read, or the decoder could not be set up.
 pub fn reader<'a>(input: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
-    let mut input = BufReader::with_capacity(256 * 1024, input);
-    let start = input.fill_buf()?;
+    let mut input = input;
+    // One read may give fewer bytes than there are: at the end of a block of an outer compression, say.
+    let mut start = Vec::new();
+    input.by_ref().take(LONGEST_MAGIC).read_to_end(&mut start)?;
+    let input = BufReader::with_capacity(256 * 1024, Cursor::new(start.clone()).chain(input));
     Ok(if start.starts_with(b"\xfd7zXZ\0") {
         Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(input))
     } else if start.starts_with(b"\x1f\x8b") {
@@ -40,6 +46,16 @@ mod tests {
     use super::*;
     use std::io::Write;
 
+    /// Gives one byte at a time, as a stream may.
+    struct OneByOne<'a>(&'a [u8]);
+
+    impl Read for OneByOne<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let one = buffer.len().min(1);
+            self.0.read(&mut buffer[..one])
+        }
+    }
+
     #[test]
     fn every_compression_is_recognised() {
         let text = b"CONFIG_IP_VS_TAB_BITS=20\n".repeat(100);
@@ -59,6 +75,7 @@ mod tests {
         for form in forms {
             assert_eq!(bytes(form.as_slice(), 1 << 20).unwrap(), text);
             assert!(bytes(form.as_slice(), 99).is_err());
+            assert_eq!(bytes(OneByOne(&form), 1 << 20).unwrap(), text);
         }
     }
 }
