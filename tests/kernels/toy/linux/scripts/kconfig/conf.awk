@@ -3,7 +3,8 @@
 # An option given twice has its last value. A whole number with a range has to
 # be there, be a number and be within it: otherwise its name goes to stderr, its
 # default is printed and the exit status is 1. Options that depend on one that
-# is off are dropped. What no KCONFIG describes passes as it is.
+# is off are dropped. What no KCONFIG describes passes as it is. Of ranges with a
+# condition those of 64-bit machines count.
 
 FILENAME ~ /Kconfig$/ {
 	if ($1 == "config" || $1 == "menuconfig") {
@@ -17,7 +18,7 @@ FILENAME ~ /Kconfig$/ {
 		inside = ""
 	} else if ($1 == "int") {
 		is_int[symbol] = 1
-	} else if ($1 == "range") {
+	} else if ($1 == "range" && $5 != "!64BIT") {
 		low[symbol] = $2
 		high[symbol] = $3
 	} else if ($1 == "default") {
