@@ -5,6 +5,7 @@ mod boot;
 mod ipvs;
 mod plan;
 mod prepare;
+mod recipes;
 pub mod render;
 mod verify;
 mod worker;
@@ -81,6 +82,7 @@ fn dispatch(edge: &Edge, command: Subcommand) -> Result<Output, Error> {
         Subcommand::Plan(build) => plan::run(edge, &build),
         Subcommand::Verify(verify) => verify::run(edge, &verify),
         Subcommand::Boot(boot) => boot::run(edge, &boot),
+        Subcommand::Recipes(what) => recipes::run(edge, &what),
         Subcommand::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "kbuild", &mut text);

@@ -59,6 +59,16 @@ pub enum Error {
         /// What would have been set.
         buildid: String,
     },
+    /// The line is there, but the release does not come out as it should.
+    #[error("`{file}` line {line} does not bring `{buildid}` into the release exactly once")]
+    NoEffect {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// What should be in the release.
+        buildid: String,
+    },
     /// The patch hook already holds something that is not ours.
     #[error("`{file}` already holds {bytes} bytes, expected the empty file of an unmodified source package")]
     HookTaken {
@@ -85,8 +95,17 @@ fn split_end(line: &[u8]) -> (&[u8], &[u8]) {
     line.split_at(body.len())
 }
 
-/// Replaces one line, keeping its end, and says what changed.
-fn replace_line(text: &[u8], number: usize, new: &str) -> Edited {
+/// How a line ends after an edit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// As it did.
+    Same,
+    /// With LF alone, if it has an end.
+    Unix,
+}
+
+/// Replaces one line and says what changed.
+fn replace_line(text: &[u8], number: usize, new: &str, ending: End) -> Edited {
     let mut out = Vec::with_capacity(text.len() + new.len());
     let mut changes = Vec::new();
     for (index, line) in lines(text).enumerate() {
@@ -94,8 +113,12 @@ fn replace_line(text: &[u8], number: usize, new: &str) -> Edited {
             out.extend_from_slice(line);
             continue;
         }
-        let (body, end) = split_end(line);
-        if body != new.as_bytes() {
+        let (body, old_end) = split_end(line);
+        let end = match ending {
+            End::Unix if !old_end.is_empty() => b"\n",
+            _ => old_end,
+        };
+        if (body, old_end) != (new.as_bytes(), end) {
             let before = Some(String::from_utf8_lossy(body).into_owned());
             changes.push(Change { line: number, before, after: new.to_owned() });
         }

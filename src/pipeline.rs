@@ -14,6 +14,7 @@ mod log;
 pub mod manifest;
 pub mod out;
 mod progress;
+mod promise;
 mod prove;
 mod unpack;
 mod verify;
@@ -204,8 +205,13 @@ fn perform(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
         Step::Verify { srpm, size, sha256 } => verify::run(context, srpm, *size, sha256),
         Step::Unpack { srpm, spec } => unpack::run(context, srpm, spec),
         Step::Edit { edits } => edit::run(context, edits),
-        Step::Build { query, command, gate } => build::run(context, query.as_ref(), command, gate),
-        Step::Prove { required, expected, bits } => prove::run(context, required, expected, *bits),
+        Step::Build { query, command, gate, required, expected } => {
+            if let Some(query) = query {
+                promise::run(context, query, required, expected)?;
+            }
+            build::run(context, command, gate)
+        }
+        Step::Prove { required, exempt, expected, bits } => prove::run(context, required, exempt, expected, *bits),
         Step::Boot { qemu, busybox, bits, limit } => boot::run(context, qemu, busybox, *bits, *limit),
         Step::Collect { install, update } => collect::run(context, install, update),
     }

@@ -4,19 +4,25 @@
 //! package) and [`Host`] (what the machine has) make a [`Plan`]: a list of [`Step`]s with every path, argument and
 //! environment variable written out. `kbuild plan` prints it, `kbuild ipvs` runs it.
 
+mod choose;
 mod commands;
+mod configs;
 mod decide;
 mod edits;
 pub mod error;
 pub mod host;
 pub mod layout;
+mod release;
 pub mod request;
 mod show;
 pub mod source;
 pub mod step;
+mod steps;
+mod switches;
 
 use serde::{Deserialize, Serialize};
 
+pub use choose::{Choice, by_content, by_release};
 pub use decide::{decide, host_ready, trusted};
 pub use error::Error;
 pub use host::Host;
@@ -48,6 +54,8 @@ pub struct Plan {
     pub bits: Bits,
     /// Name, version and release that the kernel package will have.
     pub nvr: Nvr,
+    /// Where that release comes from.
+    pub release: ReleaseUsed,
     /// What `uname -r` will say.
     pub uname_r: String,
     /// The buildid in it.
@@ -88,6 +96,22 @@ pub struct RecipeUsed {
     pub sha256: String,
     /// Why this one.
     pub why: String,
+    /// What was taken for granted, if the family has no recipe of its own.
+    pub assumed: Vec<String>,
+    /// How the option is set, and what in the source package shows that this works.
+    pub way: String,
+}
+
+/// How the release of the kernel packages is known before they are built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReleaseUsed {
+    /// Whether the spec was evaluated, before and after the edit; if not, the release is the recipe's word.
+    pub evaluated: bool,
+    /// How the spec carries the buildid, for people.
+    pub carrier: String,
+    /// The `%dist` that rpmbuild is given, if the spec takes the host's.
+    pub dist: Option<String>,
 }
 
 /// Which source package is used.

@@ -11,6 +11,7 @@ pub mod packages;
 
 use std::fmt;
 
+use globset::Glob;
 use serde::{Deserialize, Serialize};
 
 use crate::edit::config::{self, Setting};
@@ -76,6 +77,12 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "level {}  {}  {}", self.level, self.subject, self.verdict)
     }
+}
+
+/// Whether a config's path or name is one of a flavour that is built without IPVS.
+#[must_use]
+pub fn is_exempt(patterns: &[String], path: &str) -> bool {
+    patterns.iter().any(|pattern| Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(path)))
 }
 
 /// Compares a config text with what is expected of it.

@@ -2,54 +2,83 @@
 
 pub mod builtin;
 mod check;
-mod raw;
+mod keys;
+pub mod table;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Range as Span;
 
+use globset::{Glob, GlobBuilder, GlobMatcher};
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::ipvs::bits::Range;
 
-/// A checked recipe. What each part means is explained in recipes/el6.toml.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+/// A checked recipe. What each part means is explained in recipes/el6.toml and in [`keys`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Recipe {
+    /// Version of the format.
+    schema: u32,
     /// Short name, as on the command line.
     pub name: String,
     /// What it covers, for people.
     pub title: String,
-    /// The part of the release that tells the family, such as `el6`.
-    pub dist: String,
+    /// The built-in recipe that says the rest.
+    pub extends: Option<String>,
     /// Architectures that can be built.
     pub arches: Vec<String>,
+    /// What `uname -r` says: `{version}`, `{release}`, `{arch}`.
+    pub uname_r: String,
+    /// Which source packages it is for.
+    pub release: ReleaseRule,
     /// The spec and its places to edit.
     pub spec: Spec,
     /// Where the option lives and what can override it.
-    pub option: OptionPlace,
+    pub option: OptionRule,
     /// How rpmbuild is called.
     pub build: Build,
     /// What each profile adds to that.
     pub profiles: BTreeMap<String, Profile>,
     /// What comes out.
     pub packages: Packages,
+    /// What `--with` and `--without` can change.
+    pub switches: Switches,
+    /// What has to be installed to build, by package manager.
+    pub requires: Requires,
+    /// Where source packages are to be had.
+    pub vault: Vault,
     /// Keys that sign the family's source packages.
-    pub keys: Vec<PinnedKey>,
-    /// SHA-256 of the recipe's text.
+    pub trust: Trust,
+    /// What the table in README.md says.
+    pub example: Example,
+    /// SHA-256 of the recipe's text, and of those that it extends.
+    #[serde(default)]
     pub sha256: String,
+}
+
+/// Which source packages a recipe is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReleaseRule {
+    /// Their names, such as `kernel`.
+    pub names: Vec<String>,
+    /// Matches a whole part of the release, such as `el8_2`.
+    pub dist: String,
 }
 
 /// The spec and its places to edit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Spec {
-    /// File name in the source package.
+    /// Glob of its name in the source package.
     pub file: String,
     /// Where the release carries the buildid.
     pub buildid: BuildidPlace,
+    /// Who defines `%dist`.
+    pub dist: DistPlace,
     /// File that the spec applies as a patch when it is not empty.
-    pub patch_hook: String,
+    pub patch_hook: Option<String>,
 }
 
 /// Where a family's release carries the buildid.
@@ -62,20 +91,51 @@ pub enum BuildidPlace {
     BeforeDist,
 }
 
+/// Who defines `%dist`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DistPlace {
+    /// The spec itself.
+    Spec,
+    /// The host that builds: it has to be told the one of the source package.
+    Host,
+}
+
 /// Where the option lives and what can override it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct OptionPlace {
-    /// Files that are edited; each has the option exactly once.
-    pub files: Vec<String>,
-    /// Files merged over each other, strongest first; `{arch}` stands for the architecture.
-    pub precedence: Vec<String>,
-    /// Glob of the merged configs below BUILD; `{arch}` stands for the architecture.
-    pub resolved: String,
+pub struct OptionRule {
     /// Values that the family's kernels accept, unless their own sources say otherwise.
     pub range: Range,
     /// The first release in which the size is a module parameter.
     pub parameter_since: Option<String>,
+    /// Globs of the merged configs below BUILD.
+    pub resolved: Vec<String>,
+    /// Globs of configs of flavours that are built without IPVS.
+    #[serde(default)]
+    pub exempt: Vec<String>,
+    /// The ways to set it, best first.
+    pub sources: Vec<ConfigSource>,
+}
+
+/// One way to set the option. In its globs `{arch}` and `{version}` stand for the kernel's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ConfigSource {
+    /// Which way this is, for people.
+    pub name: String,
+    /// Files that the source package must have.
+    #[serde(default)]
+    pub has: Vec<String>,
+    /// Matches the line of the spec that makes this way work.
+    pub spec: Option<String>,
+    /// Files that are edited.
+    pub edit: Vec<String>,
+    /// Whether the option is added to a file that does not have it.
+    #[serde(default)]
+    pub add: bool,
+    /// Files merged over each other, strongest first.
+    pub precedence: Vec<String>,
 }
 
 /// How rpmbuild is called.
@@ -85,6 +145,9 @@ pub struct Build {
     /// `--with` of every build.
     #[serde(default)]
     pub with: Vec<String>,
+    /// `--without` of every build.
+    #[serde(default)]
+    pub without: Vec<String>,
     /// `--define`s of every build, name to value.
     #[serde(default)]
     pub defines: BTreeMap<String, String>,
@@ -97,12 +160,15 @@ pub struct Profile {
     /// More `--with`.
     #[serde(default)]
     pub with: Vec<String>,
-    /// `--without`.
+    /// More `--without`.
     #[serde(default)]
     pub without: Vec<String>,
+    /// Packages that come out on `x86_64`, beside the required ones.
+    #[serde(default)]
+    pub packages: Vec<String>,
 }
 
-/// What comes out of a build, and how it is installed.
+/// What comes out of a build, and how it is installed. `{name}` stands for the source package's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Packages {
@@ -112,6 +178,49 @@ pub struct Packages {
     pub install: Vec<String>,
     /// Packages that replace older ones, with `rpm -U`.
     pub update: Vec<String>,
+    /// Packages with the kernel's config.
+    pub config: Vec<String>,
+    /// Packages with `ip_vs.ko`.
+    pub module: Vec<String>,
+}
+
+/// What `--with` and `--without` can change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Switches {
+    /// Built unless left out.
+    pub on: Vec<String>,
+    /// Built only if asked for.
+    pub off: Vec<String>,
+}
+
+/// What has to be installed to build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Requires {
+    /// Packages of EL and Fedora.
+    pub dnf: Vec<String>,
+    /// Packages of Debian.
+    pub apt: Vec<String>,
+}
+
+/// Where source packages are to be had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Vault {
+    /// First number of a release to the point release, such as `220` to `6.2`.
+    #[serde(default)]
+    pub points: BTreeMap<String, String>,
+    /// Where to look, in order.
+    pub urls: Vec<String>,
+}
+
+/// Keys that sign the family's source packages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Trust {
+    /// The keys.
+    pub keys: Vec<PinnedKey>,
 }
 
 /// A key that signs the family's source packages.
@@ -124,22 +233,45 @@ pub struct PinnedKey {
     pub fingerprint: String,
 }
 
+/// What the table in README.md says of a family.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Example {
+    /// A source package of the family.
+    pub nvr: String,
+    /// What `--with firmware` does.
+    pub firmware: String,
+    /// Where `%dist` comes from.
+    pub dist: String,
+}
+
+/// One thing that is wrong with a recipe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, as line and column from 1, if it has a place.
+    pub place: Option<(usize, usize)>,
+    /// The line, the place in it, what was expected and found, and what to do: ready to print.
+    pub text: String,
+}
+
 /// Why a text is no recipe: all its problems at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     /// The file, or `built in`.
     pub origin: String,
-    /// What is wrong, each rendered with its line.
-    pub problems: Vec<String>,
+    /// What is wrong, in order of place.
+    pub problems: Vec<Problem>,
 }
 
 impl std::error::Error for Error {}
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the recipe `{}` is not valid", self.origin)?;
+        let count = self.problems.len();
+        let problems = if count == 1 { "one problem".to_owned() } else { format!("{count} problems") };
+        write!(f, "the recipe `{}` is not valid: {problems}", self.origin)?;
         for problem in &self.problems {
-            write!(f, "\n{}", problem.trim_end())?;
+            write!(f, "\n\n{}", problem.text.trim_end())?;
         }
         Ok(())
     }
@@ -149,34 +281,51 @@ impl Recipe {
     /// Parses and checks a recipe; `origin` is the file's name for messages.
     ///
     /// # Errors
-    /// It is not TOML, has unknown or missing keys, or values that cannot be; all of them at once where TOML allows.
+    /// It is not TOML, has unknown or missing keys, or values that cannot be: all of them at once.
     pub fn parse(text: &str, origin: &str) -> Result<Self, Error> {
         check::check(text, origin)
     }
 
-    /// Whether this recipe is for a release such as `220.13.1.el6`.
+    /// Whether this recipe is for a source package of this name with a release such as `220.13.1.el6`.
     #[must_use]
-    pub fn covers(&self, release: &str) -> bool {
-        release
-            .split('.')
-            .any(|part| part == self.dist || part.strip_prefix(&self.dist).is_some_and(|rest| rest.starts_with('_')))
+    pub fn covers(&self, name: &str, release: &str) -> bool {
+        self.release.names.iter().any(|each| each == name) && self.dist(release).is_some()
+    }
+
+    /// Returns where the part of a release that tells the family begins: at its dot.
+    #[must_use]
+    pub fn dist(&self, release: &str) -> Option<usize> {
+        let whole = Regex::new(&format!("^(?:{})$", self.release.dist)).ok()?;
+        release.match_indices('.').map(|(at, _)| at).find(|at| {
+            let rest = release.get(at + 1..).unwrap_or_default();
+            whole.is_match(rest.split('.').next().unwrap_or_default())
+        })
+    }
+
+    /// Returns a release with the buildid where the family carries it.
+    #[must_use]
+    pub fn marked(&self, release: &str, buildid: &str) -> String {
+        match (self.spec.buildid, self.dist(release)) {
+            (BuildidPlace::BeforeDist, Some(at)) => {
+                let (number, dist) = release.split_at(at);
+                format!("{number}{buildid}{dist}")
+            }
+            (BuildidPlace::AfterDist, _) | (_, None) => format!("{release}{buildid}"),
+        }
+    }
+
+    /// Returns what `uname -r` says of such a kernel.
+    #[must_use]
+    pub fn uname_r(&self, version: &str, release: &str, arch: &str) -> String {
+        self.uname_r.replace("{version}", version).replace("{release}", release).replace("{arch}", arch)
     }
 }
 
-/// Renders a problem with its line, as the TOML parser renders its own.
-fn snippet(text: &str, span: &Span<usize>, message: &str) -> String {
-    let before = text.get(..span.start).unwrap_or(text);
-    let number = before.matches('\n').count() + 1;
-    let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
-    let line = text.lines().nth(number - 1).unwrap_or_default();
-    let width = span.len().clamp(1, line.len().saturating_sub(column).max(1));
-    let margin = number.to_string().len();
-    format!(
-        "TOML value error at line {number}, column {}\n{:margin$} |\n{number} | {line}\n{:margin$} | {:column$}{}\n{message}\n",
-        column + 1,
-        "",
-        "",
-        "",
-        "^".repeat(width),
-    )
+/// Returns a glob of a recipe with its placeholders filled in; `*` stops at no `/`.
+///
+/// # Errors
+/// It is no glob, which the check of a recipe rules out.
+pub fn glob(pattern: &str, arch: &str, version: &str) -> Result<GlobMatcher, globset::Error> {
+    let filled = pattern.replace("{arch}", arch).replace("{version}", version);
+    GlobBuilder::new(&filled).build().map(|glob: Glob| glob.compile_matcher())
 }

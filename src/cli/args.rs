@@ -67,6 +67,9 @@ pub enum Subcommand {
     Verify(Verify),
     /// Boot the kernel of packages that anybody built and see what table it has (level 5)
     Boot(Boot),
+    /// Show what is known of each family of kernels, or check a recipe of your own
+    #[command(subcommand)]
+    Recipes(Recipes),
     /// Print the completions for a shell
     Completions {
         /// Which shell
@@ -139,6 +142,28 @@ pub struct Build {
     /// Take a source package that nobody known has signed
     #[arg(long)]
     pub allow_unsigned: bool,
+}
+
+/// What to do with recipes.
+#[derive(Debug, clap::Subcommand)]
+pub enum Recipes {
+    /// List the built-in recipes
+    List {
+        /// As the table that README.md has
+        #[arg(long)]
+        markdown: bool,
+    },
+    /// Print a recipe
+    Show {
+        /// A built-in recipe, or a file
+        #[arg(value_name = "NAME|FILE")]
+        name: String,
+    },
+    /// Check a recipe: all its problems at once, each with its line
+    Check {
+        /// The recipe
+        file: PathBuf,
+    },
 }
 
 /// Arguments of `verify`.

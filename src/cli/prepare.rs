@@ -10,11 +10,11 @@ use crate::ipvs::bits::OPTION;
 use crate::pipeline::{self, manifest::Manifest};
 use crate::plan::host::{Account, Builder, Host, Place, Refused};
 use crate::plan::request::{Patch, Request};
-use crate::plan::source::wanted;
-use crate::plan::{self, Layout, Plan, Source};
+use crate::plan::source::{kept_of_tree, wanted, wanted_of_tree};
+use crate::plan::{self, Choice, Layout, Plan, Source};
 use crate::recipe::{Recipe, builtin};
 use crate::rpm::nvr::BuildId;
-use crate::rpm::source::{self, Header};
+use crate::rpm::source::{self, Header, InTree};
 use crate::rpm::trust::Key;
 use crate::sys::probe::{self, Facts};
 use crate::sys::user::{self, Entry};
@@ -37,16 +37,20 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Vec<Plan>, Error> {
     edge.reporter.report(&Event::StageStarted { stage: Stage::Inspect, what });
     let keys = keys(&args.key)?;
     let header = source::header(&srpm, &keys, &mut pipeline::bytes(&*edge.reporter, Stage::Inspect, "hashing".into()))?;
-    let (recipe, why) = choose(args.recipe.as_deref(), &header)?;
+    let choice = choose(args.recipe.as_deref(), &header)?;
     let file = srpm.file_name().unwrap_or_default().to_string_lossy();
     plan::trusted(first, &file, &header.signature)?;
     let contents = source::read(
         &srpm,
-        &|file| wanted(&recipe, file),
-        &crate::ipvs::sources::FILES,
+        &wanted,
+        &InTree { wanted: &wanted_of_tree, keep: &kept_of_tree },
         &mut pipeline::bytes(&*edge.reporter, Stage::Inspect, "reading the kernel's own sources".into()),
     )?;
     let source = Source::new(header, contents);
+    let choice = match choice {
+        Some(choice) => choice,
+        None => plan::by_content(&builtin::all()?, &source, first.arch.as_deref().unwrap_or(&facts.arch))?,
+    };
     let seconds = started.elapsed().as_secs_f64();
     edge.reporter.report(&Event::StageFinished { stage: Stage::Inspect, seconds });
 
@@ -54,7 +58,7 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Vec<Plan>, Error> {
         .iter()
         .map(|request| {
             let host = host(&facts, args, &work, &request.out)?;
-            Ok(plan::decide(request, &recipe, &why, &source, &host)?)
+            Ok(plan::decide(request, &choice, &source, &host)?)
         })
         .collect()
 }
@@ -138,29 +142,28 @@ fn keys(paths: &[PathBuf]) -> Result<Vec<Key>, Error> {
         .collect()
 }
 
-/// Chooses the recipe: the one asked for, else the one that covers the release.
-fn choose(asked: Option<&str>, header: &Header) -> Result<(Recipe, String), Error> {
-    let builtin = builtin::all()?;
-    let Some(asked) = asked else {
-        let release = &header.nvr.release;
-        let dists = builtin.iter().map(|recipe| format!("`{}`", recipe.dist)).collect::<Vec<_>>().join(", ");
-        return match builtin.into_iter().find(|recipe| recipe.covers(release)) {
-            Some(recipe) => {
-                let why = format!("the release {release} is {}", recipe.title);
-                Ok((recipe, why))
-            }
-            None => Err(plan::Error::NoRecipe { nvr: header.nvr.to_string(), dists }.into()),
-        };
-    };
-    if let Some(recipe) = builtin.into_iter().find(|recipe| recipe.name == asked) {
-        return Ok((recipe, "asked for".into()));
+/// Chooses the recipe: the one asked for, else the one that covers the release; `None` if its content has to tell.
+fn choose(asked: Option<&str>, header: &Header) -> Result<Option<Choice>, Error> {
+    match asked {
+        Some(asked) => Ok(Some(Choice::certain(named(asked)?, format!("asked for: {asked}")))),
+        None => Ok(plan::by_release(&builtin::all()?, &header.nvr)),
+    }
+}
+
+/// Returns the recipe of a name, or in a file.
+///
+/// # Errors
+/// There is none, or it is not valid.
+pub(super) fn named(asked: &str) -> Result<Recipe, Error> {
+    if let Some(recipe) = builtin::all()?.into_iter().find(|recipe| recipe.name == asked) {
+        return Ok(recipe);
     }
     if !asked.contains(['/', '.']) {
         let known = builtin::names().join(", ");
         return Err(Error::UnknownRecipe { name: asked.to_owned(), known });
     }
     let text = fs_err::read_to_string(asked).map_err(|source| Error::Input { what: "the recipe".into(), source })?;
-    Ok((Recipe::parse(&text, asked)?, format!("asked for: {asked}")))
+    Ok(Recipe::parse(&text, asked)?)
 }
 
 /// Puts the facts about the machine together with what was asked.

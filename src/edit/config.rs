@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Edited, Error, lines, replace_line, split_end};
+use super::{Change, Edited, End, Error, lines, replace_line, split_end};
 
 /// A setting such as `CONFIG_IP_VS_TAB_BITS=20`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -134,29 +134,32 @@ pub fn value(text: &[u8], symbol: &str) -> Option<String> {
     values(text, symbol).pop().map(|(_, value)| value)
 }
 
-/// Sets a symbol where the text has it exactly once.
+/// Sets a symbol wherever the text has it: kconfig takes the last line, a merge may take the first.
+///
+/// A line that ends in CR LF ends in LF afterwards: kconfig would take the CR for a part of the value, and drop it.
 ///
 /// # Errors
-/// The text has the symbol not at all or more than once.
+/// The text does not have the symbol.
 pub fn set_existing(file: &str, text: &[u8], setting: &Setting) -> Result<Edited, Error> {
-    let what = format!("`{}=…`", setting.symbol());
-    match values(text, setting.symbol()).as_slice() {
-        [(line, _)] => Ok(replace_line(text, *line, &setting.line())),
-        [] => Err(Error::Missing { file: file.to_owned(), what }),
-        several => {
-            let lines = several.iter().map(|(line, _)| *line).collect();
-            Err(Error::Several { file: file.to_owned(), what, lines })
-        }
+    let found = values(text, setting.symbol());
+    if found.is_empty() {
+        let what = format!("`{}=…`", setting.symbol());
+        return Err(Error::Missing { file: file.to_owned(), what });
     }
+    let mut all = Edited { text: text.to_vec(), changes: Vec::new() };
+    for (line, _) in found {
+        let edited = replace_line(&all.text, line, &setting.line(), End::Unix);
+        all.text = edited.text;
+        all.changes.extend(edited.changes);
+    }
+    Ok(all)
 }
 
-/// Sets a symbol in the text, in place where it is there once, as a new last line where it is not.
-///
-/// # Errors
-/// The text has the symbol more than once.
-pub fn set(file: &str, text: &[u8], setting: &Setting) -> Result<Edited, Error> {
-    if !values(text, setting.symbol()).is_empty() {
-        return set_existing(file, text, setting);
+/// Sets a symbol wherever the text has it, or as a new last line where it does not.
+#[must_use]
+pub fn set(file: &str, text: &[u8], setting: &Setting) -> Edited {
+    if let Ok(edited) = set_existing(file, text, setting) {
+        return edited;
     }
     let mut new = text.to_vec();
     if !new.is_empty() && !new.ends_with(b"\n") {
@@ -165,7 +168,22 @@ pub fn set(file: &str, text: &[u8], setting: &Setting) -> Result<Edited, Error> 
     new.extend_from_slice(setting.line().as_bytes());
     new.push(b'\n');
     let change = Change { line: lines(text).count() + 1, before: None, after: setting.line() };
-    Ok(Edited { text: new, changes: vec![change] })
+    Edited { text: new, changes: vec![change] }
+}
+
+/// Whether a text looks like a kernel's config, or a part of one, and not like a script that mentions options.
+#[must_use]
+pub fn is_config(text: &[u8]) -> bool {
+    let (mut settings, mut others) = (0_usize, 0_usize);
+    for line in lines(text) {
+        let line = split_end(line).0.trim_ascii();
+        if line.starts_with(b"CONFIG_") || (line.starts_with(b"# CONFIG_") && line.ends_with(b" is not set")) {
+            settings += 1;
+        } else if !line.is_empty() && !line.starts_with(b"#") {
+            others += 1;
+        }
+    }
+    settings > others
 }
 
 #[cfg(test)]
@@ -195,31 +213,42 @@ mod tests {
     }
 
     #[test]
-    fn missing_and_double_lines_are_named() {
+    fn a_missing_line_is_named_and_all_of_several_are_set() {
         let error = set_existing("c", b"CONFIG_IP_VS_SH_TAB_BITS=8\n", &bits(20)).unwrap_err();
         assert_eq!(error.to_string(), "`c` has no line `CONFIG_IP_VS_TAB_BITS=…`, expected exactly one");
-        let error =
-            set_existing("c", b"CONFIG_IP_VS_TAB_BITS=12\nX\nCONFIG_IP_VS_TAB_BITS=12\n", &bits(20)).unwrap_err();
-        assert_eq!(error.to_string(), "`c` has 2 lines `CONFIG_IP_VS_TAB_BITS=…` (lines 1, 3), expected exactly one");
+        let twice = b"CONFIG_IP_VS_TAB_BITS=12\nX\n# CONFIG_IP_VS_TAB_BITS is not set\n";
+        let edited = set_existing("c", twice, &bits(20)).unwrap();
+        assert_eq!(edited.text, b"CONFIG_IP_VS_TAB_BITS=20\nX\nCONFIG_IP_VS_TAB_BITS=20\n");
+        assert_eq!(edited.changes.iter().map(|change| change.line).collect::<Vec<_>>(), [1, 3]);
+    }
+
+    #[test]
+    fn configs_are_told_from_scripts_that_mention_them() {
+        assert!(is_config(TEXT));
+        assert!(is_config(b"CONFIG_A=y"));
+        assert!(!is_config(b"#!/bin/sh\nset -e\ngrep -q x\nCONFIG_A=y\n"));
+        assert!(!is_config(b""));
     }
 
     #[test]
     fn any_symbol_can_be_set_unset_or_added() {
         let case = |setting: &str, expected: &str| {
-            let edited = set("c", TEXT, &setting.parse().unwrap()).unwrap();
+            let edited = set("c", TEXT, &setting.parse().unwrap());
             let text = String::from_utf8(edited.text).unwrap();
             assert!(text.contains(expected), "{setting}: {text}");
         };
         case("CONFIG_IP_VS_DEBUG=y", "\nCONFIG_IP_VS_DEBUG=y\n");
         case("CONFIG_IP_VS=n", "\n# CONFIG_IP_VS is not set\n");
         case("CONFIG_NEW=\"a b\"", "is not set\nCONFIG_NEW=\"a b\"\n");
-        assert_eq!(set("c", b"A=1", &bits(9)).unwrap().text, b"A=1\nCONFIG_IP_VS_TAB_BITS=9\n");
+        assert_eq!(set("c", b"A=1", &bits(9)).text, b"A=1\nCONFIG_IP_VS_TAB_BITS=9\n");
     }
 
     #[test]
-    fn line_ends_stay() {
+    fn the_line_ends_as_kconfig_reads_it_and_other_lines_as_before() {
         let edited = set_existing("c", b"CONFIG_IP_VS_TAB_BITS=12\r\nA\r\n", &bits(20)).unwrap();
-        assert_eq!(edited.text, b"CONFIG_IP_VS_TAB_BITS=20\r\nA\r\n");
+        assert_eq!(edited.text, b"CONFIG_IP_VS_TAB_BITS=20\nA\r\n");
+        // A carriage return alone is a change, too: with it the value would be dropped.
+        assert_eq!(set_existing("c", b"CONFIG_IP_VS_TAB_BITS=20\r\n", &bits(20)).unwrap().changes.len(), 1);
         let edited = set_existing("c", b"CONFIG_IP_VS_TAB_BITS=12", &bits(20)).unwrap();
         assert_eq!(edited.text, b"CONFIG_IP_VS_TAB_BITS=20");
     }
@@ -241,26 +270,61 @@ mod tests {
         assert_eq!(value(b"CONFIG_AB=1\n", "CONFIG_A"), None);
     }
 
+    /// What kconfig takes from a config text: the last line that begins with the symbol and `=`, or says that it is not
+    /// set (scripts/kconfig/confdata.c, `conf_read_simple`).
+    fn reference(text: &[u8]) -> Option<Vec<u8>> {
+        let mut last = None;
+        for line in text.split(|byte| *byte == b'\n') {
+            if let Some(value) = line.strip_prefix(b"CONFIG_IP_VS_TAB_BITS=") {
+                last = Some(value.to_vec());
+            } else if line.trim_ascii_end() == b"# CONFIG_IP_VS_TAB_BITS is not set" {
+                last = None;
+            }
+        }
+        last
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
         #[test]
-        fn twice_is_once_and_other_lines_stay(
-            before in proptest::collection::vec("[ -~]{0,30}", 0..8),
-            after in proptest::collection::vec(any::<Vec<u8>>(), 0..4),
-            old in 0u64..64,
+        fn twice_is_once_other_lines_stay_and_kconfig_reads_what_was_asked(
+            parts in proptest::collection::vec(
+                prop_oneof![
+                    "CONFIG_IP_VS_(SH_|MH_)?TAB_(BITS|INDEX)=[0-9]{1,2}",
+                    "CONFIG_IP_VS_TAB_BITS=([0-9]{1,2}|\"x\"|y)?[ \t]{0,2}",
+                    "[ \t]{0,2}#? ?CONFIG_IP_VS_TAB_BITS( is not set|=12)?",
+                    "[ -~]{0,30}",
+                    "CONFIG_IP_VS_TAB_BITS_MORE=12",
+                ].prop_map(String::into_bytes).boxed().prop_union(any::<Vec<u8>>().boxed()),
+                0..8,
+            ),
+            ends in proptest::collection::vec(prop_oneof![Just("\n"), Just("\r\n"), Just("\n\n")], 8),
+            last_end in any::<bool>(),
             new in 0u64..64,
         ) {
-            let mut text = before.join("\n").into_bytes();
-            text.extend_from_slice(format!("\nCONFIG_IP_VS_TAB_BITS={old}\n").as_bytes());
-            text.extend_from_slice(&after.concat());
-            prop_assume!(values(&text, "CONFIG_IP_VS_TAB_BITS").len() == 1);
-            let once = set_existing("c", &text, &bits(new)).unwrap();
+            let mut text = Vec::new();
+            for (index, part) in parts.iter().enumerate() {
+                text.extend_from_slice(part);
+                if index + 1 < parts.len() || last_end {
+                    text.extend_from_slice(ends[index].as_bytes());
+                }
+            }
+            let Ok(once) = set_existing("c", &text, &bits(new)) else {
+                // Refused: then kconfig would have found nothing either.
+                prop_assert_eq!(reference(&text), None);
+                return Ok(());
+            };
             let twice = set_existing("c", &once.text, &bits(new)).unwrap();
             prop_assert_eq!(&once.text, &twice.text);
             prop_assert!(twice.changes.is_empty());
-            prop_assert_eq!(value(&once.text, "CONFIG_IP_VS_TAB_BITS"), Some(new.to_string()));
-            let differing = lines(&text).zip(lines(&once.text)).filter(|(a, b)| a != b).count();
+            prop_assert_eq!(reference(&once.text), Some(new.to_string().into_bytes()));
             prop_assert_eq!(lines(&text).count(), lines(&once.text).count());
-            prop_assert_eq!(differing, usize::from(old != new));
+            for (number, (before, after)) in lines(&text).zip(lines(&once.text)).enumerate() {
+                let changed = once.changes.iter().any(|change| change.line == number + 1);
+                prop_assert_eq!(changed, before != after);
+                prop_assert!(!changed || value_in(split_end(before).0, "CONFIG_IP_VS_TAB_BITS").is_some());
+            }
         }
     }
 }

@@ -18,16 +18,8 @@ const TAIL: usize = 12;
 /// How many lines that look like the error itself are shown before them.
 const ERRORS: usize = 6;
 
-pub(super) fn run(
-    context: &mut Context<'_>,
-    query: Option<&Command>,
-    command: &Command,
-    gate: &Gate,
-) -> Result<(), Error> {
+pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> Result<(), Error> {
     tools(context, command);
-    if let Some(query) = query {
-        promise(context, query)?;
-    }
     let layout = &context.plan.layout;
     let log_path = layout.log(Stage::Build);
     let mut log = File::create(&log_path).map_err(|source| Error::io("the build log cannot be written", source))?;
@@ -97,30 +89,6 @@ fn tools(context: &mut Context<'_>, command: &Command) {
             context.manifest.tools.insert(name.to_owned(), first.to_owned());
         }
     }
-}
-
-/// Asks the spec what it will make, and checks the release before hours are spent.
-fn promise(context: &mut Context<'_>, query: &Command) -> Result<(), Error> {
-    context.reporter.report(&Event::Exec { command: query.to_string() });
-    let answer = match exec::read(query) {
-        Ok(answer) => answer,
-        Err(error) => {
-            context.reporter.note(format!("the spec cannot be asked for its packages before the build: {error}"));
-            return Ok(());
-        }
-    };
-    let nvr = &context.plan.nvr;
-    for line in answer.lines() {
-        let words: Vec<&str> = line.split(' ').collect();
-        if let [name, version, release, arch] = words.as_slice() {
-            if *name == nvr.name && (*version, *release) != (nvr.version.as_str(), nvr.release.as_str()) {
-                let found = format!("{version}-{release}");
-                return Err(Error::Release { expected: format!("{}-{}", nvr.version, nvr.release), found });
-            }
-            context.manifest.promised.push(format!("{name}-{version}-{release}.{arch}.rpm"));
-        }
-    }
-    Ok(())
 }
 
 fn failed(how: String, progress: &Progress, lines: Lines, log: PathBuf) -> Error {

@@ -85,6 +85,12 @@ pub enum Error {
         /// The config source that won, if it is known.
         winner: Option<String>,
     },
+    /// The spec does not mean to make a package that the recipe requires.
+    #[error("the spec would not make {}, which every build must yield", missing.join(", "))]
+    NotPromised {
+        /// The packages.
+        missing: Vec<String>,
+    },
     /// Packages that were promised did not come out.
     #[error("rpmbuild did not make {}", missing.join(", "))]
     Missing {
@@ -154,6 +160,9 @@ impl Error {
             Self::Gate { winner: None, .. } => {
                 "no config source sets this value: the kernel's own configuration changed or dropped it".into()
             }
+            Self::NotPromised { .. } => {
+                "leave out the `--with` or `--without` that drops it, or pass a recipe that fits".into()
+            }
             Self::Missing { .. } => "look into the build log for what was packaged".into(),
             Self::Reported { hint, .. } => return hint.clone(),
             _ => return None,
@@ -169,7 +178,11 @@ impl Error {
             Self::Source(_) | Self::Changed { .. } => 6,
             Self::Edit(_) | Self::EditDiffers { .. } | Self::Release { .. } => 7,
             Self::Build { .. } => 8,
-            Self::Gate { .. } | Self::Missing { .. } | Self::Package(_) | Self::Proof { .. } => 9,
+            Self::Gate { .. }
+            | Self::NotPromised { .. }
+            | Self::Missing { .. }
+            | Self::Package(_)
+            | Self::Proof { .. } => 9,
             Self::Worker { .. } => 70,
             Self::Reported { exit_code, .. } => *exit_code,
         }

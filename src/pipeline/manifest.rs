@@ -14,7 +14,7 @@ use crate::ipvs::bits::Bits;
 use crate::plan::layout::MANIFEST;
 use crate::plan::request::{Mode, ProfileName};
 use crate::plan::step::Edit;
-use crate::plan::{Plan, RecipeUsed, SourceUsed, Step};
+use crate::plan::{Plan, RecipeUsed, ReleaseUsed, SourceUsed, Step};
 use crate::proof::Finding;
 use crate::sys::clock;
 
@@ -37,6 +37,8 @@ pub struct Manifest {
     pub request: Asked,
     /// Name, version and release of the kernel.
     pub nvr: String,
+    /// How its release was known.
+    pub release: ReleaseRecord,
     /// What its `uname -r` says.
     pub uname_r: String,
     /// The recipe.
@@ -59,6 +61,16 @@ pub struct Manifest {
     pub files: Vec<FileRecord>,
     /// The command line that asks for the same again.
     pub reproduce: String,
+}
+
+/// How the release was known before the build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReleaseRecord {
+    /// When it was planned.
+    pub planned: ReleaseUsed,
+    /// What rpm said of the edited spec; nothing where it could not read it.
+    pub asked: Option<String>,
 }
 
 /// How far a run got.
@@ -157,6 +169,7 @@ impl Manifest {
                 settings: settings.unwrap_or_default(),
             },
             nvr: plan.nvr.to_string(),
+            release: ReleaseRecord { planned: plan.release.clone(), asked: None },
             uname_r: plan.uname_r.clone(),
             recipe: plan.recipe.clone(),
             source: plan.source.clone(),

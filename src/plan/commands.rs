@@ -17,6 +17,10 @@ pub(super) struct Rpm<'a> {
     pub(super) arch: &'a str,
     pub(super) layout: &'a Layout,
     pub(super) user: &'a Account,
+    /// The spec's name.
+    pub(super) spec: &'a str,
+    /// `%dist`, if the spec takes the host's.
+    pub(super) dist: Option<&'a str>,
 }
 
 impl Rpm<'_> {
@@ -35,16 +39,19 @@ impl Rpm<'_> {
     }
 
     fn spec(&self) -> String {
-        text(&self.layout.spec(&self.recipe.spec.file))
+        text(&self.layout.spec(self.spec))
     }
 
     fn command(&self, program: &Path, first: &[&str]) -> Command {
         let none = Profile::default();
         let profile = self.recipe.profiles.get(self.request.profile.name()).unwrap_or(&none);
         let with = self.recipe.build.with.iter().chain(&profile.with).chain(&self.request.with);
-        let without = profile.without.iter().chain(&self.request.without);
+        let without = self.recipe.build.without.iter().chain(&profile.without).chain(&self.request.without);
         let jobs = self.request.jobs.unwrap_or(self.host.cpus).max(1);
         let mut defines = self.recipe.build.defines.clone();
+        if let Some(dist) = self.dist {
+            defines.insert("dist".into(), dist.to_owned());
+        }
         defines.insert("_topdir".into(), text(&self.layout.topdir()));
         defines.insert("_tmppath".into(), text(&self.layout.tmp()));
         defines.insert("_smp_mflags".into(), format!("-j{jobs}"));

@@ -1,30 +1,44 @@
 //! The decisions: request, recipe, source package and host in, plan or refusal out.
 
-use std::path::PathBuf;
-
-use super::commands::{self, Rpm};
+use super::commands;
+use super::configs::{self, Configs};
 use super::edits;
 use super::error::{BOOTABLE, LONGEST_UNAME};
 use super::host::{Account, Builder};
-use super::step::Gate;
-use super::{Error, Host, Layout, Plan, RecipeUsed, Request, SCHEMA, Source, SourceUsed, Step};
-use crate::edit::config::{self, Setting};
+use super::release::{self, Released};
+use super::step::FileEdit;
+use super::steps::QEMU;
+use super::{Choice, Error, Host, Layout, Plan, RecipeUsed, Request, SCHEMA, Source, SourceUsed, switches};
+use crate::edit::Change;
 use crate::ipvs::bits::{OPTION, Range};
 use crate::ipvs::sources::{self, Kind, TreeFacts};
-use crate::recipe::{BuildidPlace, Recipe};
-use crate::rpm::nvr::Nvr;
+use crate::recipe::Recipe;
+use crate::rpm::source::Header;
 use crate::rpm::trust::Signature;
 
-/// How long the proving boot may take: it took 8 seconds with a distribution's kernel on a slow machine.
-const BOOT_LIMIT: u64 = 180;
+/// What is settled before the steps are written down.
+pub(super) struct Ground<'a> {
+    pub(super) request: &'a Request,
+    pub(super) recipe: &'a Recipe,
+    pub(super) host: &'a Host,
+    pub(super) header: &'a Header,
+    pub(super) user: Account,
+    /// The source package's file name.
+    pub(super) file: String,
+    pub(super) arch: String,
+    /// The spec's name.
+    pub(super) spec: String,
+    pub(super) configs: Configs,
+    pub(super) released: Released,
+    pub(super) layout: Layout,
+}
 
 /// Makes the plan.
 ///
-/// `why` says why this recipe was chosen, for the plan's reader.
-///
 /// # Errors
 /// The request cannot be met; nothing was done.
-pub fn decide(request: &Request, recipe: &Recipe, why: &str, source: &Source, host: &Host) -> Result<Plan, Error> {
+pub fn decide(request: &Request, choice: &Choice, source: &Source, host: &Host) -> Result<Plan, Error> {
+    let recipe = &choice.recipe;
     let user = host_ready(request, host)?;
     let arch = request.arch.clone().unwrap_or_else(|| host.arch.clone());
     if !recipe.arches.contains(&arch) {
@@ -34,90 +48,72 @@ pub fn decide(request: &Request, recipe: &Recipe, why: &str, source: &Source, ho
     if request.boot && arch != BOOTABLE {
         return Err(Error::BootArch { arch });
     }
-    let file = file_name(request);
-    let signature = &source.header.signature;
-    let mut warnings = trusted(request, &file, signature)?;
-
+    let file = request.srpm.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut warnings = trusted(request, &file, &source.header.signature)?;
     let tree = sources::read(source.tree.iter().map(|(path, text)| (path.as_str(), text.as_slice())));
     in_range(request, recipe, &tree)?;
-
+    let spec = source.spec(recipe)?;
+    switches::check(request, source, &spec)?;
+    let configs = configs::choose(recipe, source, &arch)?;
+    let released = release::decide(request, choice, source, &spec, &arch)?;
     let layout = Layout { work: host.work.path.clone(), out: request.out.clone() };
-    let nvr = Nvr {
-        name: source.header.nvr.name.clone(),
-        version: source.header.nvr.version.clone(),
-        release: release(&source.header.nvr.release, recipe, request.buildid.as_str()),
-    };
+    let header = &source.header;
+    let ground = Ground { request, recipe, host, header, user, file, arch, spec, configs, released, layout };
+
+    let nvr = &ground.released.nvr;
     if let Some(found) = host.out_holds.clone().filter(|found| *found != nvr.to_string()) {
         return Err(Error::OtherResults { path: request.out.clone(), found, nvr: nvr.to_string() });
     }
-    let uname_r = format!("{}-{}.{arch}", nvr.version, nvr.release);
+    let uname_r = recipe.uname_r(&nvr.version, &nvr.release, &ground.arch);
     if uname_r.len() > LONGEST_UNAME {
         let length = uname_r.len();
         return Err(Error::UnameTooLong { uname_r, length });
     }
+    let edits = edits::plan(&ground, source)?;
+    warnings.extend(
+        ground
+            .configs
+            .overrides(source, &request.bits.to_string())
+            .into_iter()
+            .map(|(file, value)| format!("`{file}` sets {OPTION}={value} and is merged over the edited file")),
+    );
+    warnings.extend(edits.iter().filter_map(twice));
+    warnings.extend(not_evaluated(&ground));
 
-    let edits = edits::plan(request, recipe, source, &layout, &file)?;
-    let precedence = precedence(recipe, &arch);
-    let size = Setting::number(OPTION, request.bits.get().into());
-    warnings.extend(overrides(&precedence, &recipe.option.files, source, &size));
-
-    let expected: Vec<Setting> = std::iter::once(size).chain(request.set.iter().cloned()).collect();
-    let srpm = if matches!(host.builder, Builder::Me) { request.srpm.clone() } else { layout.srpm(&file) };
-    let rpm = Rpm { request, recipe, host, arch: &arch, layout: &layout, user: &user };
-    let build = Step::Build {
-        query: host.tools.get("rpmspec").map(|program| rpm.query(program)),
-        command: rpm.build(&tool(host, "rpmbuild")),
-        gate: Gate {
-            resolved: recipe.option.resolved.replace("{arch}", &arch),
-            expected: expected.clone(),
-            precedence,
-        },
-    };
-    let mut steps = vec![
-        Step::Verify { srpm: srpm.clone(), size: source.header.size, sha256: source.header.sha256.clone() },
-        Step::Unpack { srpm, spec: recipe.spec.file.clone() },
-        Step::Edit { edits },
-        build,
-        Step::Prove { required: recipe.packages.required.clone(), expected, bits: request.bits },
-    ];
-    if request.boot {
-        steps.push(Step::Boot {
-            qemu: tool(host, QEMU),
-            busybox: tool(host, "busybox"),
-            bits: request.bits,
-            limit: BOOT_LIMIT,
-        });
-    }
-    steps.push(Step::Collect { install: recipe.packages.install.clone(), update: recipe.packages.update.clone() });
-
-    let prepare = match &host.builder {
-        Builder::Missing(name) => vec![commands::useradd(host, name)],
-        Builder::Me | Builder::Other(_) => Vec::new(),
-    };
     let plan = Plan {
         schema: SCHEMA,
         kbuild: env!("CARGO_PKG_VERSION").to_owned(),
         bits: request.bits,
-        nvr,
+        nvr: nvr.clone(),
+        release: ground.released.used.clone(),
         uname_r,
         buildid: request.buildid.clone(),
-        arch,
+        arch: ground.arch.clone(),
         mode: request.mode,
         profile: request.profile,
-        recipe: RecipeUsed { name: recipe.name.clone(), sha256: recipe.sha256.clone(), why: why.to_owned() },
+        recipe: RecipeUsed {
+            name: recipe.name.clone(),
+            sha256: recipe.sha256.clone(),
+            why: choice.why.clone(),
+            assumed: choice.assumed.clone(),
+            way: ground.configs.why.clone(),
+        },
         source: SourceUsed {
-            nvr: source.header.nvr.clone(),
-            file,
-            size: source.header.size,
-            sha256: source.header.sha256.clone(),
-            signature: signature.clone(),
+            nvr: header.nvr.clone(),
+            file: ground.file.clone(),
+            size: header.size,
+            sha256: header.sha256.clone(),
+            signature: header.signature.clone(),
             tree: tree.clone(),
         },
-        user,
-        layout,
-        prepare,
-        steps,
-        notes: notes(recipe, host, &tree),
+        user: ground.user.clone(),
+        layout: ground.layout.clone(),
+        prepare: match &host.builder {
+            Builder::Missing(name) => vec![commands::useradd(host, name)],
+            Builder::Me | Builder::Other(_) => Vec::new(),
+        },
+        steps: ground.steps(edits),
+        notes: notes(&ground, &tree),
         warnings,
         reproduce: request.reproduce.clone(),
     };
@@ -125,17 +121,6 @@ pub fn decide(request: &Request, recipe: &Recipe, why: &str, source: &Source, ho
         Some(last) => plan.until(last),
         None => plan,
     })
-}
-
-/// QEMU's program for x86-64 guests.
-const QEMU: &str = "qemu-system-x86_64";
-
-fn file_name(request: &Request) -> String {
-    request.srpm.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn tool(host: &Host, name: &str) -> PathBuf {
-    host.tools.get(name).cloned().unwrap_or_default()
 }
 
 fn builder(host: &Host) -> Result<Account, Error> {
@@ -209,36 +194,31 @@ fn in_range(request: &Request, recipe: &Recipe, tree: &TreeFacts) -> Result<(), 
     if range.contains(request.bits) { Ok(()) } else { Err(Error::Range { bits: request.bits, range, origin }) }
 }
 
-/// Returns the release with the buildid where the family carries it.
-fn release(release: &str, recipe: &Recipe, buildid: &str) -> String {
-    let dist = format!(".{}", recipe.dist);
-    match (recipe.spec.buildid, release.rfind(&dist)) {
-        (BuildidPlace::BeforeDist, Some(at)) => {
-            let (number, dist) = release.split_at(at);
-            format!("{number}{buildid}{dist}")
-        }
-        (BuildidPlace::AfterDist, _) | (_, None) => format!("{release}{buildid}"),
-    }
+/// Warns of a file that had the option more than once: each of the lines is set.
+fn twice(edit: &FileEdit) -> Option<String> {
+    let option = |change: &&Change| change.after.starts_with(&format!("{OPTION}="));
+    let lines: Vec<String> = edit.changes.iter().filter(option).map(|change| change.line.to_string()).collect();
+    (lines.len() > 1).then(|| {
+        format!("`{}` has {OPTION} {} times (lines {}): all are set", edit.file, lines.len(), lines.join(", "))
+    })
 }
 
-fn precedence(recipe: &Recipe, arch: &str) -> Vec<String> {
-    recipe.option.precedence.iter().map(|file| file.replace("{arch}", arch)).collect()
+/// Warns of a release that is only the recipe's word.
+fn not_evaluated(ground: &Ground<'_>) -> Option<String> {
+    let Ground { spec, recipe, released, .. } = ground;
+    let unknown: Vec<String> = released.carried.unknown.iter().map(ToString::to_string).collect();
+    let why = if unknown.is_empty() { "it gives another release".to_owned() } else { unknown.join("; ") };
+    (!released.used.evaluated).then(|| {
+        format!(
+            "`{spec}` could not be evaluated ({why}): the release is the one that recipe {} knows, and rpm is asked \
+             before the build",
+            recipe.name
+        )
+    })
 }
 
-/// Warns of files that are merged over the edited one and set the option, too: the prep gate will see who wins.
-fn overrides(precedence: &[String], edited: &[String], source: &Source, size: &Setting) -> Vec<String> {
-    precedence
-        .iter()
-        .filter(|file| !edited.contains(file))
-        .filter_map(|file| {
-            let value = config::value(source.texts.get(file)?, size.symbol())?;
-            (value != size.value())
-                .then(|| format!("`{file}` sets {}={value} and is merged over the edited file", size.symbol()))
-        })
-        .collect()
-}
-
-fn notes(recipe: &Recipe, host: &Host, tree: &TreeFacts) -> Vec<String> {
+fn notes(ground: &Ground<'_>, tree: &TreeFacts) -> Vec<String> {
+    let Ground { recipe, host, configs, .. } = ground;
     let mut notes = Vec::new();
     if tree.kind == Some(Kind::Parameter) {
         let since = recipe.option.parameter_since.as_deref().unwrap_or("this one");
@@ -250,6 +230,9 @@ fn notes(recipe: &Recipe, host: &Host, tree: &TreeFacts) -> Vec<String> {
     }
     if tree.kind.is_none() {
         notes.push(format!("the kernel tree could not be read: the range is the one of recipe {}", recipe.name));
+    }
+    if !configs.without_ipvs.is_empty() {
+        notes.push(format!("without IPVS, and left as they are: {}", configs.without_ipvs.join(", ")));
     }
     if !host.rpm_database {
         notes.push(

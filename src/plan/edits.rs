@@ -1,48 +1,48 @@
 //! Which files are edited, and how: worked out on the texts of the source package, so that an edit that does not apply
 //! is known before anything was done.
 
-use std::path::PathBuf;
-
+use super::decide::Ground;
 use super::step::{Edit, FileEdit, apply_all};
-use super::{Error, Layout, Request, Source};
+use super::{Error, Source};
 use crate::digest;
 use crate::edit::config::Setting;
+use crate::edit::spec::Carried;
 use crate::ipvs::bits::OPTION;
-use crate::recipe::Recipe;
 
-/// Plans the edits; `srpm` is the source package's file name, for messages.
-pub(super) fn plan(
-    request: &Request,
-    recipe: &Recipe,
-    source: &Source,
-    layout: &Layout,
-    srpm: &str,
-) -> Result<Vec<FileEdit>, Error> {
+/// Plans the edits.
+pub(super) fn plan(ground: &Ground<'_>, source: &Source) -> Result<Vec<FileEdit>, Error> {
+    let Ground { request, recipe, configs, .. } = ground;
     let size = Setting::number(OPTION, request.bits.get().into());
-    let mut planned: Vec<(&str, PathBuf, Vec<Edit>)> = Vec::new();
-    for file in &recipe.option.files {
-        let more = request.set.iter().map(|setting| Edit::Set { setting: setting.clone() });
-        let edits = std::iter::once(Edit::SetExisting { setting: size.clone() }).chain(more).collect();
-        planned.push((file, layout.sources().join(file), edits));
+    let own = configs.of_arch(&ground.arch);
+    let mut planned: Vec<(&str, Vec<Edit>)> = Vec::new();
+    for file in &configs.edit {
+        let setting = size.clone();
+        let mut edits = vec![if configs.add { Edit::Set { setting } } else { Edit::SetExisting { setting } }];
+        if own.contains(file) {
+            edits.extend(request.set.iter().map(|setting| Edit::Set { setting: setting.clone() }));
+        }
+        planned.push((file, edits));
     }
-    let buildid = Edit::Buildid { buildid: request.buildid.clone() };
-    planned.push((&recipe.spec.file, layout.spec(&recipe.spec.file), vec![buildid]));
+    let Carried { file, line, before, after, .. } = &ground.released.carried;
+    planned.push((file, vec![Edit::Line { line: *line, before: before.clone(), after: after.clone() }]));
     if !request.patches.is_empty() {
-        let hook = &recipe.spec.patch_hook;
-        let patch = Edit::Patch { patches: request.patches.clone() };
-        planned.push((hook, layout.sources().join(hook), vec![patch]));
+        let hook = recipe.spec.patch_hook.as_deref();
+        let hook = hook.ok_or_else(|| Error::NoHook { recipe: recipe.name.clone() })?;
+        planned.push((hook, vec![Edit::Patch { patches: request.patches.clone() }]));
     }
-    planned
-        .into_iter()
-        .map(|(file, path, edits)| {
-            let text = source.texts.get(file).ok_or_else(|| Error::NoFile {
-                srpm: srpm.to_owned(),
-                file: file.to_owned(),
-                recipe: recipe.name.clone(),
-            })?;
-            let edited = apply_all(&edits, file, text)?;
-            let sha256 = digest::sha256(&edited.text);
-            Ok(FileEdit { file: file.to_owned(), path, edits, changes: edited.changes, sha256 })
-        })
-        .collect()
+    planned.into_iter().map(|(file, edits)| edit(ground, source, file, edits)).collect()
+}
+
+fn edit(ground: &Ground<'_>, source: &Source, file: &str, edits: Vec<Edit>) -> Result<FileEdit, Error> {
+    let text = source.texts.get(file).ok_or_else(|| Error::NoFile {
+        srpm: source.header.nvr.to_string(),
+        file: file.to_owned(),
+        recipe: ground.recipe.name.clone(),
+    })?;
+    let edited = apply_all(&edits, file, text)?;
+    let sha256 = digest::sha256(&edited.text);
+    let layout = &ground.layout;
+    // The spec lies in SPECS, everything else in SOURCES.
+    let path = if file == ground.spec { layout.spec(file) } else { layout.sources().join(file) };
+    Ok(FileEdit { file: file.to_owned(), path, edits, changes: edited.changes, sha256 })
 }

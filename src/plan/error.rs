@@ -19,13 +19,72 @@ pub enum Error {
         /// Who says so.
         origin: String,
     },
-    /// No recipe is for this release.
-    #[error("no recipe is for `{nvr}`: its release has none of the parts {dists}")]
-    NoRecipe {
+    /// No recipe is for this release, and the content follows none either.
+    #[error(
+        "no recipe is for `{nvr}`, and its content does not tell how to build it: there is not {missing}{}",
+        bullets(found)
+    )]
+    Unknown {
         /// The source package.
         nvr: String,
-        /// What the recipes look for.
-        dists: String,
+        /// What was found in it, a line each.
+        found: Vec<String>,
+        /// What would have been needed.
+        missing: String,
+    },
+    /// The option is in the kernel's tree and in no file of the source package.
+    #[error("`{nvr}` keeps the option in its tarball: {}", list(paths))]
+    InTree {
+        /// The source package.
+        nvr: String,
+        /// Where in the tree.
+        paths: Vec<String>,
+        /// The file through which the spec takes a patch, if it has one.
+        hook: Option<String>,
+    },
+    /// No way of the recipe to set the option fits the source package.
+    #[error("`{srpm}` does not set the option as the recipe `{recipe}` knows it{}", bullets(reasons))]
+    NoWay {
+        /// The source package.
+        srpm: String,
+        /// The recipe.
+        recipe: String,
+        /// Each way, and what it lacks.
+        reasons: Vec<String>,
+    },
+    /// There are several specs, and the recipe does not say which.
+    #[error("`{srpm}` has several specs: {specs}, expected exactly one")]
+    Specs {
+        /// The source package.
+        srpm: String,
+        /// Their names.
+        specs: String,
+    },
+    /// The spec has no such conditional.
+    #[error("`{spec}` knows no `{option} {name}`, and rpmbuild would ignore it without a word")]
+    Switch {
+        /// The spec.
+        spec: String,
+        /// `--with` or `--without`.
+        option: String,
+        /// The name given.
+        name: String,
+        /// What was probably meant, or all that there is.
+        meant: String,
+    },
+    /// The spec's release cannot be told beforehand.
+    #[error("the release that `{spec}` would give the kernel cannot be told: {why}")]
+    Release {
+        /// The spec.
+        spec: String,
+        /// Why not.
+        why: String,
+    },
+    /// The spec has no hook for patches.
+    #[error("the recipe `{recipe}` knows no hook through which a patch could go")]
+    NoHook {
+        /// The recipe.
+        recipe: String,
     },
     /// The recipe has no such architecture.
     #[error("the recipe `{recipe}` cannot build for `{arch}`, only for {known}")]
@@ -125,6 +184,10 @@ pub const BOOTABLE: &str = "x86_64";
 /// `uts_len` of the kernel's Makefile: a longer release stops the build (el6 2.6.32 and later).
 pub const LONGEST_UNAME: usize = 64;
 
+fn bullets(lines: &[String]) -> String {
+    lines.iter().fold(String::new(), |text, line| text + "\n  - " + line)
+}
+
 fn list(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
@@ -138,12 +201,18 @@ impl Error {
                 "ask for a value in {range}; a larger table is not needed for more connections, only for shorter \
                  chains"
             ),
-            Self::NoRecipe { .. } => {
-                "say `--recipe NAME` if you know the family, or write a recipe and pass it as `--recipe FILE`".into()
+            Self::Unknown { .. } | Self::Release { .. } => {
+                "say `--recipe NAME` if you know the family, or write a recipe and pass it as `--recipe FILE`: \
+                 CONTRIBUTING.md says how"
+                    .into()
             }
+            Self::InTree { paths, hook, .. } => in_tree_hint(paths, hook.as_deref()),
+            Self::Specs { .. } => "name the right one in a recipe and pass it as `--recipe FILE`".into(),
+            Self::Switch { meant, .. } => meant.clone(),
+            Self::NoHook { .. } => "leave out `--patch`, or add the patch to the source package yourself".into(),
             Self::UnameTooLong { .. } => "choose a shorter one with `--buildid`".into(),
             Self::BootArch { .. } => "leave out `--boot`: levels 1 to 4 work for it".into(),
-            Self::NoFile { .. } => "pass the recipe that fits as `--recipe FILE`".into(),
+            Self::NoFile { .. } | Self::NoWay { .. } => "pass the recipe that fits as `--recipe FILE`".into(),
             Self::Unsigned { .. } => {
                 "pass the distribution's public key as `--key FILE`, or say `--allow-unsigned` if you know where the \
                  package comes from"
@@ -163,6 +232,10 @@ impl Error {
                 edit::Error::Several { .. } => {
                     "remove the extra lines from the source package: kbuild does not guess which one counts".into()
                 }
+                edit::Error::NoEffect { .. } => {
+                    "its release is made in a way that kbuild does not follow: set `buildid` in the source package yourself"
+                        .into()
+                }
                 edit::Error::BuildidUnused { .. } | edit::Error::HookTaken { .. } => return None,
             },
             Self::Arch { .. } => return None,
@@ -174,7 +247,12 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Range { .. }
-            | Self::NoRecipe { .. }
+            | Self::Unknown { .. }
+            | Self::NoWay { .. }
+            | Self::Specs { .. }
+            | Self::Switch { .. }
+            | Self::Release { .. }
+            | Self::NoHook { .. }
             | Self::Arch { .. }
             | Self::BootArch { .. }
             | Self::UnameTooLong { .. }
@@ -185,7 +263,21 @@ impl Error {
             | Self::OtherResults { .. }
             | Self::Place { .. } => 4,
             Self::Unsigned { .. } | Self::BadSignature { .. } => 6,
-            Self::Edit(_) => 7,
+            Self::Edit(_) | Self::InTree { .. } => 7,
+        }
+    }
+}
+
+/// Says how a default in the tree is changed.
+fn in_tree_hint(paths: &[String], hook: Option<&str>) -> String {
+    let path = paths.first().map(String::as_str).unwrap_or_default();
+    match hook {
+        Some(hook) => format!(
+            "write a patch that changes the line in `{path}`, and a recipe whose `patch-hook` is `{hook}`; then pass \
+             them as `--patch FILE --recipe FILE`"
+        ),
+        None => {
+            format!("add a patch that changes the line in `{path}` to the source package: the spec has no hook for one")
         }
     }
 }

@@ -15,6 +15,19 @@ impl fmt::Display for Plan {
         writeln!(f, "source    {} ({} bytes, sha256 {})", self.source.file, self.source.size, self.source.sha256)?;
         writeln!(f, "signed    {}", Signed(&self.source.signature))?;
         writeln!(f, "recipe    {} ({})", self.recipe.name, self.recipe.why)?;
+        for assumed in &self.recipe.assumed {
+            writeln!(f, "assumed   {assumed}")?;
+        }
+        writeln!(f, "set in    {}", self.recipe.way)?;
+        let how = if self.release.evaluated {
+            "the spec, evaluated"
+        } else {
+            "the recipe's word: the spec could not be evaluated"
+        };
+        writeln!(f, "release   {} ({how}; {})", self.nvr.release, self.release.carrier)?;
+        if let Some(dist) = &self.release.dist {
+            writeln!(f, "dist      {dist} (the source package's: this spec takes the building host's)")?;
+        }
         let range = match &self.source.tree.range {
             Some((range, file)) => format!("{range} ({file} of this kernel)"),
             None => format!("from recipe {}", self.recipe.name),
@@ -59,8 +72,9 @@ impl Plan {
                 show_command(f, command, true)?;
                 show_gate(f, gate)
             }
-            Step::Prove { required, expected, bits } => {
-                writeln!(f, "  required       {}", required.join(" "))?;
+            Step::Prove { required, expected, bits, .. } => {
+                let required = if required.is_empty() { "what the spec promises".into() } else { required.join(" ") };
+                writeln!(f, "  required       {required}")?;
                 writeln!(f, "  configs say    {}", settings(expected))?;
                 writeln!(f, "  ip_vs.ko holds {bits}")
             }
@@ -98,7 +112,7 @@ fn show_command(f: &mut fmt::Formatter<'_>, command: &Command, environment: bool
 }
 
 fn show_gate(f: &mut fmt::Formatter<'_>, gate: &Gate) -> fmt::Result {
-    writeln!(f, "  after %prep, BUILD/{} must say {}", gate.resolved, settings(&gate.expected))
+    writeln!(f, "  after %prep, BUILD/{} must say {}", gate.resolved.join(" or "), settings(&gate.expected))
 }
 
 fn settings(settings: &[Setting]) -> String {

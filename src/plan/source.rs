@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::recipe::Recipe;
+use regex::bytes::Regex;
+
+use super::Error;
+use crate::edit::config;
+use crate::ipvs::bits::OPTION;
+use crate::ipvs::sources;
+use crate::recipe::{self, Recipe};
 use crate::rpm::source::{Contents, Header, Want};
 
 /// A source package with the texts that decisions are made on.
@@ -10,11 +16,15 @@ use crate::rpm::source::{Contents, Header, Want};
 pub struct Source {
     /// Header facts and signature.
     pub header: Header,
-    /// Spec and config sources by file name.
+    /// Its plain files by name: spec, config sources, scripts.
     pub texts: BTreeMap<String, Vec<u8>>,
     /// Files of the kernel tree by path; empty if no tarball could be read.
     pub tree: BTreeMap<String, Vec<u8>>,
 }
+
+/// Files that are not read for decisions: archives, patches, certificates, packages.
+const PASSED_OVER: [&str; 14] =
+    [".patch", ".diff", ".bz2", ".gz", ".xz", ".zst", ".tgz", ".tbz", ".zip", ".rpm", ".cer", ".der", ".pem", ".png"];
 
 impl Source {
     /// Puts header and payload together.
@@ -22,20 +32,80 @@ impl Source {
     pub fn new(header: Header, contents: Contents) -> Self {
         Self { header, texts: contents.texts, tree: contents.tree }
     }
+
+    /// Returns the name of the spec.
+    ///
+    /// # Errors
+    /// None of the package's files matches `pattern`, or several do.
+    pub fn spec(&self, recipe: &Recipe) -> Result<String, Error> {
+        let missing = || Error::NoFile {
+            srpm: self.header.nvr.to_string(),
+            file: recipe.spec.file.clone(),
+            recipe: recipe.name.clone(),
+        };
+        let glob = recipe::glob(&recipe.spec.file, "", &self.header.nvr.version).map_err(|_| missing())?;
+        let specs: Vec<&String> = self.specs().filter(|file| glob.is_match(file)).collect();
+        match specs.as_slice() {
+            [spec] => Ok((*spec).clone()),
+            [] => Err(missing()),
+            several => {
+                let specs = several.iter().map(|spec| format!("`{spec}`")).collect::<Vec<_>>().join(", ");
+                Err(Error::Specs { srpm: self.header.nvr.to_string(), specs })
+            }
+        }
+    }
+
+    /// Returns the names of everything that is a spec by its name.
+    pub fn specs(&self) -> impl Iterator<Item = &String> {
+        self.texts.keys().filter(|file| ends_with(file, ".spec"))
+    }
+
+    /// Returns the first line of a spec, or of what specs include, that matches and is no comment: file and number
+    /// from 1.
+    #[must_use]
+    pub fn spec_line(&self, pattern: &Regex) -> Option<(&str, usize)> {
+        let mut parts = self.texts.iter().filter(|(file, _)| ends_with(file, ".spec") || ends_with(file, ".inc"));
+        parts.find_map(|(file, text)| {
+            let mut lines = text.split(|byte| *byte == b'\n').enumerate();
+            let found = lines.find(|(_, line)| !line.trim_ascii_start().starts_with(b"#") && pattern.is_match(line));
+            found.map(|(index, _)| (file.as_str(), index + 1))
+        })
+    }
 }
 
-/// Says which files of a source package are read for decisions.
-///
-/// The spec, config sources and the patch hook are kept as texts; the kernel's own tarball (`linux-*.tar*`, the name
-/// in every family) is searched for the IPVS sources.
+pub(super) fn ends_with(file: &str, ending: &str) -> bool {
+    file.len() > ending.len() && file.ends_with(ending)
+}
+
+/// Says which files of a source package are read for decisions: its plain files as texts, and from the kernel's own
+/// tarball (`linux-*.tar*` in every family) the sources of IPVS.
 #[must_use]
-pub fn wanted(recipe: &Recipe, file: &str) -> Want {
-    let config = file.starts_with("config-") || file.ends_with(".config");
-    if file.starts_with("linux-") && file.contains(".tar") {
+pub fn wanted(file: &str) -> Want {
+    let archive = file.contains(".tar") || ends_with(file, ".tgz");
+    if archive && (file.starts_with("linux") || file.starts_with("kernel.tar")) {
         Want::Tree
-    } else if file == recipe.spec.file || file == recipe.spec.patch_hook || config {
-        Want::Text
-    } else {
+    } else if PASSED_OVER.iter().any(|ending| file.ends_with(ending)) && file != "linux-kernel-test.patch" {
         Want::Check
+    } else {
+        Want::Text
     }
+}
+
+/// Whether a file of the kernel's tree is worth reading: the sources of IPVS, or a configuration that the tree brings
+/// with it.
+#[must_use]
+pub fn wanted_of_tree(path: &str) -> bool {
+    sources::FILES.contains(&path) || is_defconfig(path)
+}
+
+/// Whether a file of the kernel's tree is worth keeping, with this content.
+#[must_use]
+pub fn kept_of_tree(path: &str, text: &[u8]) -> bool {
+    sources::FILES.contains(&path) || (is_defconfig(path) && !config::values(text, OPTION).is_empty())
+}
+
+/// Whether a path in the tree is that of a configuration, such as `arch/x86/configs/openeuler_defconfig`.
+#[must_use]
+pub fn is_defconfig(path: &str) -> bool {
+    path.starts_with("arch/") && path.contains("/configs/")
 }

@@ -10,7 +10,6 @@ use crate::edit::config::Setting;
 use crate::edit::{self, Change, Edited, config, hook, spec};
 use crate::event::Stage;
 use crate::ipvs::bits::Bits;
-use crate::rpm::nvr::BuildId;
 
 /// One stage with its details.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,11 +45,17 @@ pub enum Step {
         command: Command,
         /// What is checked as soon as %prep has ended.
         gate: Gate,
+        /// Packages that the spec must promise.
+        required: Vec<String>,
+        /// Packages that the recipe expects beside those.
+        expected: Vec<String>,
     },
     /// Read the built packages.
     Prove {
         /// Packages that must be there.
         required: Vec<String>,
+        /// Globs of configs of flavours that are built without IPVS.
+        exempt: Vec<String>,
         /// What the configs must say.
         expected: Vec<Setting>,
         /// What `ip_vs.ko` must hold.
@@ -112,7 +117,7 @@ pub struct FileEdit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "edit", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum Edit {
-    /// Set an option where the file has it exactly once.
+    /// Set an option wherever the file has it.
     SetExisting {
         /// The option and its value.
         setting: Setting,
@@ -122,10 +127,14 @@ pub enum Edit {
         /// The option and its value.
         setting: Setting,
     },
-    /// Give the spec a buildid.
-    Buildid {
-        /// The buildid.
-        buildid: BuildId,
+    /// Change one line of the spec, or of a file that it includes.
+    Line {
+        /// Its number, from 1.
+        line: usize,
+        /// What it says; `None` if a line is put before it instead.
+        before: Option<String>,
+        /// What it is to say.
+        after: String,
     },
     /// Fill the patch hook.
     Patch {
@@ -142,8 +151,8 @@ impl Edit {
     pub fn apply(&self, file: &str, text: &[u8]) -> Result<Edited, edit::Error> {
         match self {
             Self::SetExisting { setting } => config::set_existing(file, text, setting),
-            Self::Set { setting } => config::set(file, text, setting),
-            Self::Buildid { buildid } => spec::set_buildid(file, text, buildid.as_str()),
+            Self::Set { setting } => Ok(config::set(file, text, setting)),
+            Self::Line { line, before, after } => spec::apply_line(file, text, *line, before.as_deref(), after),
             Self::Patch { patches } => {
                 let patches: Vec<_> = patches.iter().map(|patch| (patch.name.clone(), patch.text.clone())).collect();
                 hook::fill(file, text, &patches)
@@ -170,8 +179,10 @@ pub fn apply_all(edits: &[Edit], file: &str, text: &[u8]) -> Result<Edited, edit
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Gate {
-    /// Glob of the resolved configs below BUILD.
-    pub resolved: String,
+    /// Globs of the resolved configs below BUILD; the first one that matches anything counts.
+    pub resolved: Vec<String>,
+    /// Globs of configs of flavours that are built without IPVS.
+    pub exempt: Vec<String>,
     /// What each of them must say.
     pub expected: Vec<Setting>,
     /// The config sources that are merged, strongest first.

@@ -45,6 +45,7 @@ pub fn module_name(path: &str) -> Option<(&str, &str)> {
 pub fn examine(
     packages: &[PathBuf],
     expected: &[Setting],
+    exempt: &[String],
     bits: Bits,
     seen: &mut dyn FnMut(&Finding),
 ) -> Result<Vec<Finding>, binary::Error> {
@@ -52,7 +53,10 @@ pub fn examine(
     for package in packages {
         binary::check(package)?;
         let short = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let wanted = |path: &str| is_config(path) || module_name(path).is_some_and(|(name, _)| name == "ip_vs");
+        let wanted = |path: &str| {
+            (is_config(path) && !super::is_exempt(exempt, path))
+                || module_name(path).is_some_and(|(name, _)| name == "ip_vs")
+        };
         binary::visit(package, &wanted, |path, input| {
             let subject = format!("{short}: {path}");
             let finding = if is_config(path) {

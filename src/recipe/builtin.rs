@@ -1,11 +1,11 @@
-//! The recipes that come with the program.
+//! The recipes that come with the program: every file of recipes/, found when the program is compiled (build.rs).
 
 use super::{Error, Recipe};
 
-/// Name and text of each.
-const TEXTS: [(&str, &str); 1] = [("el6", include_str!("../../recipes/el6.toml"))];
+/// Name and text of each, in order of name.
+const TEXTS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/recipes.rs"));
 
-/// Returns all built-in recipes.
+/// Returns all built-in recipes, in order of name.
 ///
 /// # Errors
 /// One of them is not valid: a bug, which the tests catch.
@@ -19,11 +19,17 @@ pub fn names() -> Vec<&'static str> {
     TEXTS.iter().map(|(name, _)| *name).collect()
 }
 
+/// Returns the text of a built-in recipe, comments included.
+#[must_use]
+pub fn text(name: &str) -> Option<&'static str> {
+    TEXTS.iter().find(|(each, _)| *each == name).map(|(_, text)| *text)
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
-    fn every_recipe_that_comes_with_the_program_is_valid() {
-        let recipes = super::all().unwrap();
+    fn every_recipe_that_comes_with_the_program_is_valid_and_has_the_name_of_its_file() {
+        let recipes = super::all().unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(recipes.iter().map(|recipe| recipe.name.as_str()).collect::<Vec<_>>(), super::names());
     }
 }

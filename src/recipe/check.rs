@@ -1,79 +1,269 @@
-//! From the raw shape to a [`Recipe`]: every rule that TOML cannot express, all problems at once.
+//! From a text to a [`Recipe`]: all problems at once, each with its place and what to do about it.
 
-use globset::Glob;
-use toml::Spanned;
+use std::ops::Range;
 
-use super::raw::Raw;
-use super::{Error, Recipe, snippet};
+use regex::Regex;
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table, Value};
+
+use super::keys::{Key, Kind, TOP};
+use super::{Error, Problem, Recipe, builtin};
 use crate::digest;
 
-/// The version of the recipe format that this program reads.
-const SCHEMA: u32 = 1;
-/// Profiles that the command line knows.
-const PROFILES: [&str; 2] = ["full", "fleet"];
+/// How many recipes may extend one another.
+const DEEPEST: usize = 4;
 
 pub(super) fn check(text: &str, origin: &str) -> Result<Recipe, Error> {
-    let raw: Raw =
-        toml::from_str(text).map_err(|error| Error { origin: origin.to_owned(), problems: vec![error.to_string()] })?;
-    let mut problems = Vec::new();
-    let mut say = |span, message: &str| problems.push(snippet(text, &span, message));
-
-    if *raw.schema.get_ref() != SCHEMA {
-        say(raw.schema.span(), &format!("this kbuild reads schema {SCHEMA}"));
+    let failed = |problems| Error { origin: origin.to_owned(), problems };
+    let mut found = Found { text, problems: Vec::new(), orphan: false };
+    let (document, complaints) = DeTable::parse_recoverable(text);
+    for complaint in complaints {
+        let span = complaint.span().unwrap_or(0..0);
+        found.say(&span, complaint.message(), "write it as TOML does: https://toml.io");
     }
-    for named in [&raw.name, &raw.dist] {
-        word(named, &mut say);
+    if !found.problems.is_empty() {
+        return Err(failed(found.in_order()));
     }
-    if raw.arches.get_ref().is_empty() {
-        say(raw.arches.span(), "expected at least one architecture");
+    let (parent, parents_digests) = match inherited(document.get_ref(), &mut found) {
+        Some((table, digests)) => (table, digests),
+        None => (Table::new(), String::new()),
+    };
+    found.table("", TOP, document.get_ref(), &(0..0), Some(&parent));
+    found.range(document.get_ref());
+    if !found.problems.is_empty() {
+        return Err(failed(found.in_order()));
     }
-    let option = raw.option.get_ref();
-    if option.files.is_empty() {
-        say(raw.option.span(), "expected at least one file to edit in `files`");
-    }
-    if option.range.min > option.range.max || option.range.max > 31 {
-        say(raw.option.span(), "expected a `range` with min <= max <= 31");
-    }
-    if Glob::new(&option.resolved.replace("{arch}", "x86_64")).is_err() {
-        say(raw.option.span(), "expected a glob such as `kernel-*/linux-*/configs/*.config` in `resolved`");
-    }
-    for profile in PROFILES {
-        if !raw.profiles.get_ref().contains_key(profile) {
-            say(raw.profiles.span(), &format!("expected a table `profiles.{profile}`, even if empty"));
-        }
-    }
-    if raw.packages.get_ref().required.is_empty() {
-        say(raw.packages.span(), "expected at least the kernel's own package in `required`");
-    }
-    for key in raw.trust.keys.get_ref() {
-        let hexadecimal = key.fingerprint.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F'));
-        if key.fingerprint.len() != 40 || !hexadecimal {
-            let message = format!("expected 40 upper-case hexadecimal digits for the key `{}`", key.name);
-            say(raw.trust.keys.span(), &message);
-        }
-    }
-    if !problems.is_empty() {
-        return Err(Error { origin: origin.to_owned(), problems });
-    }
-    Ok(Recipe {
-        name: raw.name.into_inner(),
-        title: raw.title,
-        dist: raw.dist.into_inner(),
-        arches: raw.arches.into_inner(),
-        spec: raw.spec,
-        option: raw.option.into_inner(),
-        build: raw.build,
-        profiles: raw.profiles.into_inner(),
-        packages: raw.packages.into_inner(),
-        keys: raw.trust.keys.into_inner(),
-        sha256: digest::sha256(text.as_bytes()),
-    })
+    let plain = |message: String| failed(vec![Problem { place: None, text: message }]);
+    let own: Table = toml::from_str(text).map_err(|error| plain(error.to_string()))?;
+    let mut recipe: Recipe =
+        Value::Table(over(own, parent)).try_into().map_err(|error: toml::de::Error| plain(error.to_string()))?;
+    recipe.sha256 = digest::sha256(format!("{text}{parents_digests}").as_bytes());
+    Ok(recipe)
 }
 
-fn word(value: &Spanned<String>, say: &mut impl FnMut(std::ops::Range<usize>, &str)) {
-    let text = value.get_ref();
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        say(value.span(), "expected letters, digits and `-`");
+/// Returns what a recipe inherits, and the digests of where from.
+fn inherited(document: &DeTable<'_>, found: &mut Found<'_>) -> Option<(Table, String)> {
+    let named = document.get("extends")?;
+    let mut name = named.get_ref().as_str()?.to_owned();
+    let (mut all, mut digests) = (Table::new(), String::new());
+    for _ in 0..DEEPEST {
+        let Some(text) = builtin::text(&name) else {
+            let known = builtin::names().join(", ");
+            found.orphan = true;
+            found.say(&named.span(), &format!("no built-in recipe is called `{name}`"), &format!("one of {known}"));
+            return None;
+        };
+        // That one has been checked by itself.
+        let mut table: Table = toml::from_str(text).ok()?;
+        digests.push_str(&digest::sha256(text.as_bytes()));
+        let next = table.remove("extends");
+        all = over(all, table);
+        match next {
+            Some(Value::String(next)) => name = next,
+            _ => return Some((all, digests)),
+        }
+    }
+    found.orphan = true;
+    found.say(&named.span(), "recipes extend one another in a circle, or too deep", "extend one that extends none");
+    None
+}
+
+/// Lays one table over another: tables key by key, everything else as a whole.
+fn over(upper: Table, lower: Table) -> Table {
+    let mut all = lower;
+    for (key, value) in upper {
+        let value = match (value, all.remove(&key)) {
+            (Value::Table(upper), Some(Value::Table(lower))) => Value::Table(over(upper, lower)),
+            (value, _) => value,
+        };
+        all.insert(key, value);
+    }
+    all
+}
+
+/// What is wrong so far.
+struct Found<'a> {
+    text: &'a str,
+    problems: Vec<Problem>,
+    /// Whether what it extends is not to be had, so that nothing can be said of what is missing.
+    orphan: bool,
+}
+
+impl Found<'_> {
+    /// Notes a problem, rendered with its line as the TOML parser renders its own.
+    fn say(&mut self, span: &Range<usize>, what: &str, help: &str) {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let number = before.matches('\n').count() + 1;
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = self.text.lines().nth(number - 1).unwrap_or_default();
+        let column = before.get(start..).unwrap_or_default().chars().count();
+        let width = self.text.get(span.clone()).unwrap_or_default().lines().next().unwrap_or_default().chars().count();
+        let width = width.clamp(1, line.chars().count().saturating_sub(column).max(1));
+        let margin = number.to_string().len();
+        let marks = "^".repeat(width);
+        let text = format!(
+            "line {number}, column {}: {what}\n{:margin$} |\n{number} | {line}\n{:margin$} | {:column$}{marks}\n\
+             {:margin$} = help: {help}\n",
+            column + 1,
+            "",
+            "",
+            "",
+            "",
+        );
+        self.problems.push(Problem { place: Some((number, column + 1)), text });
+    }
+
+    fn in_order(mut self) -> Vec<Problem> {
+        self.problems.sort_by_key(|problem| problem.place);
+        self.problems
+    }
+
+    /// Checks a table at `path` against its keys; `parent` is what it inherits.
+    fn table(
+        &mut self,
+        path: &str,
+        keys: &'static [Key],
+        table: &DeTable<'_>,
+        span: &Range<usize>,
+        parent: Option<&Table>,
+    ) {
+        let full = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        for (name, value) in table {
+            let inherits = parent.and_then(|parent| parent.get(name.get_ref().as_ref()));
+            if let Some(key) = keys.iter().find(|key| key.name == name.get_ref().as_ref()) {
+                self.value(&full(key.name), key.kind, key.help, value, inherits);
+            } else {
+                let what = format!("unknown key `{}`", full(name.get_ref()));
+                self.say(&name.span(), &what, &nearest(name.get_ref(), keys));
+            }
+        }
+        let inherits = |key: &&Key| parent.is_some_and(|parent| parent.contains_key(key.name));
+        let missing = |key: &&Key| key.required && !table.contains_key(key.name) && !inherits(key);
+        for key in keys.iter().filter(|key| !self.orphan && missing(key)).collect::<Vec<_>>() {
+            let what = format!("`{}` is missing", full(key.name));
+            self.say(span, &what, &format!("`{}` {}", key.name, key.help));
+        }
+    }
+
+    /// Checks one value.
+    fn value(
+        &mut self,
+        path: &str,
+        kind: Kind,
+        help: &'static str,
+        value: &Spanned<DeValue<'_>>,
+        parent: Option<&Value>,
+    ) {
+        let span = value.span();
+        let help = format!("`{}` {help}", path.rsplit('.').next().unwrap_or(path));
+        let mut wrong = |expected: &str| {
+            let what = format!("`{path}`: expected {expected}, found {}", in_words(value.get_ref()));
+            self.say(&span, &what, &help);
+        };
+        match (kind, value.get_ref()) {
+            (Kind::Table(keys), DeValue::Table(table)) => {
+                self.table(path, keys, table, &span, parent.and_then(Value::as_table));
+            }
+            (Kind::Map(inner), DeValue::Table(table)) => {
+                for (name, value) in table {
+                    self.value(&format!("{path}.{}", name.get_ref()), *inner, "is of your choice", value, None);
+                }
+            }
+            (Kind::Table(_) | Kind::Map(_), _) => wrong("a table"),
+            (Kind::Some(_), DeValue::Array(list)) if list.iter().next().is_none() => wrong("at least one"),
+            (Kind::List(inner) | Kind::Some(inner), DeValue::Array(list)) => {
+                for (index, value) in list.iter().enumerate() {
+                    self.value(&format!("{path}[{index}]"), *inner, "is one of a list", value, None);
+                }
+            }
+            (Kind::List(_) | Kind::Some(_), _) => wrong("a list"),
+            (Kind::Bool, DeValue::Boolean(_)) => {}
+            (Kind::Bool, _) => wrong("true or false"),
+            (Kind::Number(min, max), value) => {
+                let number = value.as_integer().and_then(|text| u64::from_str_radix(text.as_str(), text.radix()).ok());
+                if !number.is_some_and(|number| (min..=max).contains(&number)) {
+                    wrong(&if min == max { format!("{min}") } else { format!("a number from {min} to {max}") });
+                }
+            }
+            (kind, DeValue::String(text)) => {
+                if let Err(expected) = text_of(kind, text) {
+                    wrong(&expected);
+                }
+            }
+            _ => wrong("a text in quotes"),
+        }
+    }
+
+    /// Checks the one rule between two keys.
+    fn range(&mut self, document: &DeTable<'_>) {
+        let option = document.get("option").and_then(|option| option.get_ref().as_table());
+        let Some(range) = option.and_then(|option| option.get("range")) else { return };
+        let bound = |name: &str| {
+            let table = range.get_ref().as_table()?;
+            table.get(name)?.get_ref().as_integer()?.as_str().parse::<u64>().ok()
+        };
+        if let (Some(min), Some(max)) = (bound("min"), bound("max"))
+            && min > max
+        {
+            let what = format!("`option.range`: expected min <= max, found {min} and {max}");
+            self.say(&range.span(), &what, "`range` is both ends, both included");
+        }
+    }
+}
+
+/// Checks a text of one of the kinds that are texts; says what was expected if it is not.
+fn text_of(kind: Kind, text: &str) -> Result<(), String> {
+    let fits = |fits: bool, expected: &str| if fits { Ok(()) } else { Err(expected.to_owned()) };
+    match kind {
+        Kind::Word => fits(
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte)),
+            "letters, digits, `-`, `_`, `.` and `+`",
+        ),
+        Kind::OneOf(words) => fits(words.contains(&text), &format!("`{}`", words.join("` or `"))),
+        Kind::Template(names) => placeholders(text, names),
+        Kind::Glob => {
+            placeholders(text, &["arch", "version"])?;
+            super::glob(text, "x86_64", "1.2.3").map(|_| ()).map_err(|error| format!("a glob ({})", error.kind()))
+        }
+        Kind::Regex => Regex::new(text).map(|_| ()).map_err(|_| "a regular expression".to_owned()),
+        Kind::Fingerprint => fits(
+            text.len() == 40 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F')),
+            "40 upper-case hexadecimal digits",
+        ),
+        Kind::Nvr => fits(text.rsplitn(3, '-').count() == 3, "name, version and release"),
+        _ => fits(!text.is_empty(), "a text"),
+    }
+}
+
+/// Checks that a text has no placeholders but these.
+fn placeholders(text: &str, known: &[&str]) -> Result<(), String> {
+    let Ok(pattern) = Regex::new(r"\{([a-z_]+)\}") else { return Ok(()) };
+    let strange =
+        pattern.captures_iter(text).filter_map(|found| Some(found.get(1)?.as_str())).find(|name| !known.contains(name));
+    match strange {
+        None => Ok(()),
+        Some(name) => Err(format!("no placeholder but {{{}}}, and not {{{name}}}", known.join("}, {"))),
+    }
+}
+
+fn in_words(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("`{text}`"),
+        DeValue::Integer(number) => number.to_string(),
+        other => format!("{} {}", if other.is_array() { "an" } else { "a" }, other.type_str()),
+    }
+}
+
+/// Names the key that was probably meant, or all of them.
+fn nearest(name: &str, keys: &[Key]) -> String {
+    let close = keys
+        .iter()
+        .map(|key| (strsim::damerau_levenshtein(name, key.name), key.name))
+        .min()
+        .filter(|(distance, meant)| *distance <= 2.max(meant.len() / 3));
+    match close {
+        Some((_, meant)) => format!("did you mean `{meant}`?"),
+        None => format!("expected one of {}", keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -83,33 +273,85 @@ mod tests {
 
     const EL6: &str = include_str!("../../recipes/el6.toml");
 
-    #[test]
-    fn all_problems_come_at_once_with_their_lines() {
-        let text = EL6.replace("schema = 1", "schema = 9").replace("min = 8", "min = 28").replace("C1DAC5", "xyz");
-        let error = Recipe::parse(&text, "my.toml").unwrap_err();
-        assert_eq!(error.problems.len(), 3, "{error}");
-        let shown = error.to_string();
-        assert!(
-            shown.starts_with("the recipe `my.toml` is not valid\nTOML value error at line 2, column 10"),
-            "{shown}"
-        );
-        assert!(shown.contains("2 | schema = 9\n  |          ^\nthis kbuild reads schema 1"), "{shown}");
+    fn problems(text: &str) -> Vec<Problem> {
+        Recipe::parse(text, "my.toml").unwrap_err().problems
     }
 
     #[test]
-    fn unknown_keys_are_named() {
-        let error = Recipe::parse(&EL6.replace("title =", "titel ="), "my.toml").unwrap_err().to_string();
-        assert!(error.contains("unknown field `titel`"), "{error}");
+    fn all_problems_come_at_once_in_order_with_line_and_help() {
+        let text = EL6
+            .replace("schema = 1", "schema = 9")
+            .replace("title =", "titel =")
+            .replace("min = 8", "min = 28")
+            .replace("C1DAC5", "xyz")
+            .replace("buildid = \"after-dist\"", "buildid = \"somewhere\"")
+            .replace("add = ", "ad = ")
+            .replace("arches = [", "arches = [1, ");
+        let shown: Vec<String> = problems(&text).into_iter().map(|problem| problem.text).collect();
+        let all = shown.join("\n");
+        for wanted in [
+            "`schema`: expected 1, found 9",
+            "unknown key `titel`",
+            "help: did you mean `title`?",
+            "`title` is missing",
+            "help: `title` says what the recipe covers, for people",
+            "`arches[0]`: expected a text in quotes, found 1",
+            "`spec.buildid`: expected `after-dist` or `before-dist`, found `somewhere`",
+            "`option.range`: expected min <= max, found 28 and 20",
+            "expected 40 upper-case hexadecimal digits, found `xyz",
+        ] {
+            assert!(all.contains(wanted), "no {wanted} in\n{all}");
+        }
+        let number = text.lines().position(|line| line.starts_with("titel")).unwrap() + 1;
+        assert!(all.contains(&format!("line {number}, column 1: unknown key")), "{all}");
+        assert!(all.contains(&format!("{number} | titel = ")), "{all}");
+        let places: Vec<_> = problems(&text).iter().map(|problem| problem.place.unwrap()).collect();
+        assert!(places.is_sorted(), "{places:?}");
     }
 
     #[test]
-    fn a_family_is_told_by_its_dist() {
+    fn what_is_no_toml_is_told_all_at_once_too() {
+        let found = problems("a = \nb = ]\n");
+        assert!(found.len() >= 2, "{found:?}");
+        assert_eq!(found[0].place.unwrap().0, 1);
+    }
+
+    #[test]
+    fn a_recipe_may_say_only_what_differs() {
+        let text = "schema = 1\nname = \"mine\"\ntitle = \"Mine\"\nextends = \"el6\"\n[option]\nexempt = [\"*xen*\"]\n";
+        let recipe = Recipe::parse(text, "mine.toml").unwrap();
+        let el6 = Recipe::parse(EL6, "el6.toml").unwrap();
+        assert_eq!((recipe.spec, recipe.option.sources), (el6.spec, el6.option.sources));
+        assert_eq!(recipe.option.exempt, ["*xen*"]);
+        assert_ne!(recipe.sha256, el6.sha256);
+        let wrong = problems(&text.replace("\"el6\"", "\"el66\""));
+        assert!(wrong[0].text.contains("no built-in recipe is called `el66`"), "{}", wrong[0].text);
+    }
+
+    #[test]
+    fn placeholders_and_patterns_are_checked() {
+        let wrong = |from: &str, to: &str, expected: &str| {
+            let text = EL6.replacen(from, to, 1);
+            assert_ne!(text, EL6, "{from}");
+            let found = problems(&text);
+            assert!(found[0].text.contains(expected), "{}", found[0].text);
+        };
+        wrong("{version}-{release}.{arch}", "{version}-{relase}.{arch}", "and not {relase}");
+        wrong("kernel-*/linux-*", "kernel-[/linux-*", "expected a glob");
+        wrong("dist = \"el6", "dist = \"(el6", "expected a regular expression");
+    }
+
+    #[test]
+    fn a_family_is_told_by_name_and_dist() {
         let recipe = Recipe::parse(EL6, "el6").unwrap();
         for release in ["220.13.1.el6", "71.29.1.el6_0", "754.35.1.el6.centos.plus"] {
-            assert!(recipe.covers(release), "{release}");
+            assert!(recipe.covers("kernel", release), "{release}");
+            assert!(!recipe.covers("kernel-lt", release), "{release}");
         }
-        for release in ["220.el60", "123.el7", "el5", "1"] {
-            assert!(!recipe.covers(release), "{release}");
+        for release in ["220.el60", "123.el7", "el6", "1"] {
+            assert!(!recipe.covers("kernel", release), "{release}");
         }
+        assert_eq!(recipe.marked("71.29.1.el6_0", ".x"), "71.29.1.el6_0.x");
+        assert_eq!(recipe.dist("71.29.1.el6_0"), Some(7));
     }
 }

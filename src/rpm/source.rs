@@ -13,8 +13,10 @@ use super::nvr::Nvr;
 use super::trust::{self, Key, Signature};
 use crate::digest::hex;
 
-/// The largest text (spec, config, patch) that is kept in memory. Real specs have up to about 5 MB.
-const LARGEST_TEXT: u64 = 64 << 20;
+/// The largest text (spec, config, script) that is kept in memory. Real specs have up to about 5 MB.
+const LARGEST_TEXT: u64 = 32 << 20;
+/// How much all texts together may have.
+const ALL_TEXTS: u64 = 256 << 20;
 /// The largest file of a kernel tree that is kept in memory.
 const LARGEST_TREE_FILE: u64 = 4 << 20;
 
@@ -168,10 +170,19 @@ fn in_words(start: &[u8]) -> String {
 pub enum Want {
     /// Check its digest only.
     Check,
-    /// Check it and keep its text.
+    /// Check it and keep its text, unless it is far too large for one.
     Text,
     /// Check it and, since it is a tarball of the kernel, keep the files of the tree that are asked for.
     Tree,
+}
+
+/// Which files of a kernel's tarball are kept: asked of every path, and then of those that are wanted with their content.
+#[expect(missing_debug_implementations, reason = "functions have none")]
+pub struct InTree<'a> {
+    /// Whether a file is worth reading, by its path below the tarball's top directory.
+    pub wanted: &'a dyn Fn(&str) -> bool,
+    /// Whether it is worth keeping.
+    pub keep: &'a dyn Fn(&str, &[u8]) -> bool,
 }
 
 /// What was kept while the payload was read.
@@ -185,7 +196,8 @@ pub struct Contents {
 
 /// Reads the payload once, checks every file's digest, and keeps what is wanted.
 ///
-/// `tree_files` are the ends of the paths wanted from a tarball; `progress` gets the bytes read so far (decompressed
+/// `in_tree` says which files are wanted from a tarball, by path below its top directory, and which of those are kept, by
+/// path and content; `progress` gets the bytes read so far (decompressed
 /// payload) and the total.
 ///
 /// # Errors
@@ -193,40 +205,48 @@ pub struct Contents {
 pub fn read(
     path: &Path,
     want: &dyn Fn(&str) -> Want,
-    tree_files: &[&str],
+    in_tree: &InTree<'_>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Contents, Error> {
     let mut contents = Contents::default();
+    let mut kept = 0;
     walk(path, progress, |name, input| match want(name) {
         Want::Check => Ok(()),
         Want::Text => {
             let mut text = Vec::new();
-            if input.take(LARGEST_TEXT + 1).read_to_end(&mut text)? as u64 > LARGEST_TEXT {
-                return Err(io::Error::other(format!("`{name}` has more than {LARGEST_TEXT} bytes")));
+            let size = input.take(LARGEST_TEXT + 1).read_to_end(&mut text)? as u64;
+            if size > LARGEST_TEXT {
+                return Ok(());
+            }
+            kept += size;
+            if kept > ALL_TEXTS {
+                return Err(io::Error::other(format!("its texts have more than {ALL_TEXTS} bytes")));
             }
             contents.texts.insert(name.to_owned(), text);
             Ok(())
         }
         Want::Tree => {
-            contents.tree.extend(read_tree(input, tree_files)?);
+            contents.tree.extend(read_tree(input, in_tree)?);
             Ok(())
         }
     })?;
     Ok(contents)
 }
 
-/// Reads the wanted files out of a (compressed) tar stream; stops reading once it has all that it can have.
-fn read_tree(input: &mut dyn Read, wanted: &[&str]) -> io::Result<BTreeMap<String, Vec<u8>>> {
+/// Reads the wanted files out of a (compressed) tar stream.
+fn read_tree(input: &mut dyn Read, in_tree: &InTree<'_>) -> io::Result<BTreeMap<String, Vec<u8>>> {
     let mut found = BTreeMap::new();
     let mut archive = tar::Archive::new(decompress::reader(input)?);
     for entry in archive.entries()? {
         let entry = entry?;
         let path = entry.path()?.to_string_lossy().into_owned();
-        let Some((_, inner)) = path.split_once('/') else { continue };
-        if wanted.contains(&inner) && entry.header().entry_type().is_file() {
+        let Some((_, inner)) = path.trim_start_matches("./").split_once('/') else { continue };
+        if (in_tree.wanted)(inner) && entry.header().entry_type().is_file() {
             let mut text = Vec::new();
             entry.take(LARGEST_TREE_FILE).read_to_end(&mut text)?;
-            found.insert(inner.to_owned(), text);
+            if (in_tree.keep)(inner, &text) {
+                found.insert(inner.to_owned(), text);
+            }
         }
     }
     Ok(found)

@@ -14,14 +14,17 @@
 mod build;
 mod cli;
 mod failures;
+mod families;
 mod gate;
 mod install;
 mod interrupt;
 mod plan;
 mod privilege;
 mod real_kernel;
+mod recipes;
 mod refusals;
 mod signature;
+mod spec_variants;
 mod support;
 mod tidy;
 mod verify;

@@ -35,11 +35,47 @@ impl Toy {
         Srpm { path: only_file(&dir), _dir: None }
     }
 
-    /// A copy to be changed.
+    /// A copy of el6's to be changed.
     pub(crate) fn new() -> Self {
+        Self::of("el6")
+    }
+
+    /// A copy of a family's to be changed.
+    pub(crate) fn of(family: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        copy(&repository().join("tests/kernels/el6-toy"), &dir.path().join("toy"));
+        copy(&repository().join("tests/kernels").join(format!("{family}-toy")), &dir.path().join("toy"));
         Self { dir }
+    }
+
+    /// The name of its spec.
+    pub(crate) fn spec(&self) -> String {
+        let mut files = self.files().into_iter().filter(|file| file.split('.').next_back() == Some("spec"));
+        files.next().unwrap()
+    }
+
+    /// The names of its own files, those of the kernel's tree left out.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let entries = fs_err::read_dir(self.dir.path().join("toy")).unwrap().map(|entry| entry.unwrap());
+        let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
+        let mut names: Vec<_> = files.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Gives the option another value in every file that has it, as a distribution of another mind would.
+    pub(crate) fn stock(self, bits: u32) -> Self {
+        let mut changed = 0;
+        for name in self.files() {
+            let path = self.file(&name);
+            let Ok(text) = fs_err::read_to_string(&path) else { continue };
+            let new = text.replace("\nCONFIG_IP_VS_TAB_BITS=12\n", &format!("\nCONFIG_IP_VS_TAB_BITS={bits}\n"));
+            if new != text {
+                fs_err::write(path, new).unwrap();
+                changed += 1;
+            }
+        }
+        assert!(changed > 0, "no file has the option with its stock value");
+        self
     }
 
     /// A copy of the era in which the size is a parameter of the module (2.6.32-431 on).

@@ -1,0 +1,26 @@
+//! Finds the recipes, so that a new family is a file in recipes/ and nothing in src/.
+#![expect(clippy::disallowed_methods, reason = "a build script has its own environment and nothing but std")]
+
+use std::path::Path;
+use std::{env, error, fs};
+
+fn main() -> Result<(), Box<dyn error::Error>> {
+    println!("cargo:rerun-if-changed=recipes");
+    println!("cargo:rerun-if-changed=build.rs");
+    let mut files = Vec::new();
+    for entry in fs::read_dir(Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("recipes"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let lines: Vec<String> = files
+        .iter()
+        .filter_map(|path| {
+            Some(format!("    ({:?}, include_str!({:?})),\n", path.file_stem()?.to_str()?, path.to_str()?))
+        })
+        .collect();
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("recipes.rs"), format!("&[\n{}]\n", lines.concat()))?;
+    Ok(())
+}

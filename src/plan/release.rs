@@ -1,0 +1,76 @@
+//! What the release becomes: worked out by evaluating the spec before and after the edit, and never taken on trust where
+//! that is possible.
+
+use std::collections::BTreeMap;
+
+use super::{Choice, Error, ReleaseUsed, Request, Source};
+use crate::edit::spec::{self, Carried, Context, Dist, Sources};
+use crate::recipe::{DistPlace, Recipe};
+use crate::rpm::nvr::Nvr;
+
+/// The release of the packages, and the edit that gives it to them.
+#[derive(Debug, Clone)]
+pub(super) struct Released {
+    pub(super) nvr: Nvr,
+    pub(super) used: ReleaseUsed,
+    pub(super) carried: Carried,
+}
+
+/// Works out the release; `name` is the spec's.
+pub(super) fn decide(
+    request: &Request,
+    choice: &Choice,
+    source: &Source,
+    name: &str,
+    arch: &str,
+) -> Result<Released, Error> {
+    let recipe = &choice.recipe;
+    let header = &source.header.nvr;
+    let sources = Sources { spec: name, texts: &source.texts };
+    let mut context = context(request, recipe, arch);
+    let dist = match spec::dist_of(&sources, &context, header) {
+        Dist::InSpec => None,
+        Dist::Given(dist) => Some(dist),
+        Dist::Unknown => (recipe.spec.dist == DistPlace::Host).then(|| from_release(recipe, &header.release)).flatten(),
+    };
+    if let Some(dist) = &dist {
+        context.defines.insert("dist".into(), dist.clone());
+    }
+    let carried = spec::carry(&sources, &context, request.buildid.as_str(), header)?;
+    if !carried.evaluated && choice.is_detected() {
+        let unknown: Vec<String> = carried.unknown.iter().map(ToString::to_string).collect();
+        let why = if unknown.is_empty() { "it comes out as another".to_owned() } else { unknown.join("; ") };
+        return Err(Error::Release { spec: name.to_owned(), why });
+    }
+    let release = if carried.evaluated {
+        carried.release.clone()
+    } else {
+        recipe.marked(&header.release, request.buildid.as_str())
+    };
+    Ok(Released {
+        nvr: Nvr { release, ..header.clone() },
+        used: ReleaseUsed {
+            evaluated: carried.evaluated,
+            carrier: format!("`{}` line {}: {}", carried.file, carried.line, carried.how),
+            dist,
+        },
+        carried,
+    })
+}
+
+/// What rpmbuild will be told, as far as the spec can see it.
+fn context(request: &Request, recipe: &Recipe, arch: &str) -> Context {
+    let profile = recipe.profiles.get(request.profile.name()).cloned().unwrap_or_default();
+    let all = |each: [&[String]; 3]| each.concat();
+    Context {
+        arch: arch.to_owned(),
+        defines: recipe.build.defines.clone().into_iter().collect::<BTreeMap<_, _>>(),
+        with: all([&recipe.build.with, &profile.with, &request.with]),
+        without: all([&recipe.build.without, &profile.without, &request.without]),
+    }
+}
+
+/// Returns the `%dist` in a release, by the recipe's word: from the family's part on.
+fn from_release(recipe: &Recipe, release: &str) -> Option<String> {
+    release.get(recipe.dist(release)?..).map(str::to_owned)
+}

@@ -1,0 +1,106 @@
+//! `kbuild recipes`, the table of the families in README.md, and the worked example of CONTRIBUTING.md.
+
+use kbuild::recipe::{builtin, table};
+
+use crate::support::built::manifest;
+use crate::support::sandbox::Sandbox;
+use crate::support::{repository, require};
+
+#[test]
+fn the_families_are_listed() {
+    let sandbox = Sandbox::new();
+    let listed = sandbox.kbuild().args(["recipes", "list"]).exits(0);
+    for name in ["el5", "el6", "el7", "el8", "el9", "el10", "fedora", "elrepo", "uek"] {
+        assert!(listed.stdout.lines().any(|line| line.starts_with(&format!("{name} "))), "{listed}");
+    }
+    listed.prints("kernel-5.14.0-284.11.1.el9_2 -> kernel-5.14.0-284.11.1.ipvs_20bit.el9_2");
+    let json = sandbox.kbuild().args(["recipes", "list", "--format", "json"]).exits(0);
+    let parsed: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(parsed.as_array().unwrap().len(), builtin::names().len());
+}
+
+#[test]
+fn a_recipe_is_shown_with_its_comments() {
+    let sandbox = Sandbox::new();
+    let shown = sandbox.kbuild().args(["recipes", "show", "el10"]).exits(0);
+    assert_eq!(shown.stdout, fs_err::read_to_string(repository().join("recipes/el10.toml")).unwrap());
+    sandbox.kbuild().args(["recipes", "show", "el66"]).refused(3).says("no recipe is called `el66`: expected one of");
+}
+
+#[test]
+fn a_recipe_is_checked_with_all_its_problems_at_once() {
+    let sandbox = Sandbox::new();
+    let good = sandbox.input("good.toml", "schema = 1\nname = \"mine\"\ntitle = \"Mine\"\nextends = \"el8\"\n");
+    sandbox.kbuild().args(["recipes", "check"]).arg(&good).exits(0).prints("is a valid recipe: mine on top of el8");
+    let shown = sandbox.kbuild().args(["recipes", "show"]).arg(&good).exits(0);
+    shown.prints("process_configs");
+    // What is shown of it is a recipe again.
+    let whole = sandbox.input("whole.toml", &shown.stdout);
+    sandbox.kbuild().args(["recipes", "check"]).arg(&whole).exits(0);
+
+    let bad = "schema = 2\nname = \"my recipe\"\ntitel = \"x\"\nextends = \"el8\"\narches = \"x86_64\"\n\
+               [option]\nrange = { min = 9, max = 8 }\nresolved = [\"[\"]\n[spec]\nbuildid = \"anywhere\"\n";
+    let bad = sandbox.input("bad.toml", bad);
+    let outcome = sandbox.kbuild().args(["recipes", "check"]).arg(&bad).refused(3);
+    outcome.says("is not valid: 8 problems");
+    for (line, what) in [
+        (1, "`schema`: expected 1, found 2"),
+        (2, "`name`: expected letters"),
+        (3, "unknown key `titel`"),
+        (5, "`arches`: expected a list, found `x86_64`"),
+        (7, "`option.range`: expected min <= max, found 9 and 8"),
+        (8, "`option.resolved[0]`: expected a glob"),
+        (10, "`spec.buildid`: expected `after-dist` or `before-dist`"),
+    ] {
+        outcome.says(&format!("line {line}, column ")).says(what);
+    }
+    outcome.says("`title` is missing").says("help: did you mean `title`?");
+    sandbox.kbuild().args(["recipes", "check", "/no/such.toml"]).refused(3).says("cannot read the recipe");
+}
+
+/// Returns the part of a document between two marks.
+#[track_caller]
+fn between(document: &str, mark: &str) -> String {
+    let text = fs_err::read_to_string(repository().join(document)).unwrap();
+    let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- end of {mark} -->"));
+    let rest = text.split_once(&begin).unwrap_or_else(|| panic!("no {begin} in {document}")).1;
+    rest.split_once(&end).unwrap_or_else(|| panic!("no {end} in {document}")).0.to_owned()
+}
+
+#[test]
+fn the_table_in_the_readme_is_written_from_the_recipes() {
+    let wanted = table::markdown(&builtin::all().unwrap());
+    assert_eq!(between("README.md", "kbuild recipes list --markdown").trim(), wanted.trim());
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.kbuild().args(["recipes", "list", "--markdown"]).exits(0).stdout, wanted);
+}
+
+#[test]
+fn the_worked_example_of_a_new_family_works_as_it_is_written() {
+    if !require("rpmbuild") {
+        return;
+    }
+    // CONTRIBUTING.md: a recipe, and the changes that make a toy of its family.
+    let text = between("CONTRIBUTING.md", "worked example");
+    let mut blocks = text.split("```").skip(1).step_by(2);
+    let recipe = blocks.next().unwrap().strip_prefix("toml\n").unwrap().to_owned();
+    let script = blocks.next().unwrap().strip_prefix("sh\n").unwrap().to_owned();
+    assert!(blocks.next().is_none());
+    let sandbox = Sandbox::new();
+    let place = sandbox.path().join("clone");
+    crate::support::toy::copy(&repository().join("tests/kernels"), &place.join("tests/kernels"));
+    fs_err::create_dir(place.join("recipes")).unwrap();
+    let name = recipe.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"')).unwrap().to_owned();
+    fs_err::write(place.join(format!("recipes/{name}.toml")), &recipe).unwrap();
+    let made = std::process::Command::new("bash").args(["-euc", &script]).current_dir(&place).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let srpm = String::from_utf8(made.stdout).unwrap().lines().last().unwrap().to_owned();
+    let srpm = sandbox.input("toy.src.rpm", fs_err::read(srpm).unwrap());
+
+    let recipe = place.join(format!("recipes/{name}.toml"));
+    sandbox.kbuild().args(["recipes", "check"]).arg(&recipe).exits(0);
+    sandbox.ipvs(&srpm, "20").arg("--recipe").arg(&recipe).exits(0);
+    let manifest = manifest(&sandbox.out());
+    assert_eq!(manifest["recipe"]["name"], name);
+    assert!(manifest["release"]["planned"]["evaluated"].as_bool().unwrap());
+}
