@@ -213,7 +213,7 @@ fn perform(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
         }
         Step::Prove { required, exempt, expected, bits } => prove::run(context, required, exempt, expected, *bits),
         Step::Boot { qemu, busybox, bits, limit } => boot::run(context, qemu, busybox, *bits, *limit),
-        Step::Collect { install, update } => collect::run(context, install, update),
+        Step::Collect { install, update, template } => collect::run(context, install, update, template),
     }
 }
 

@@ -11,6 +11,7 @@ mod decide;
 mod edits;
 pub mod error;
 pub mod host;
+pub mod instructions;
 pub mod layout;
 mod release;
 pub mod request;

@@ -136,6 +136,9 @@ pub struct Build {
     /// What is known of the kernel's family: a name or a file [default: by the release]
     #[arg(long, value_name = "NAME|FILE")]
     pub recipe: Option<String>,
+    /// Templates of your own, by the names that kbuild's have: install.md
+    #[arg(long, value_name = "DIR")]
+    pub templates: Option<PathBuf>,
     /// A public key that you trust to sign source packages
     #[arg(long, value_name = "FILE")]
     pub key: Vec<PathBuf>,

@@ -11,7 +11,7 @@ use crate::pipeline::{self, manifest::Manifest};
 use crate::plan::host::{Account, Builder, Host, Place, Refused};
 use crate::plan::request::{Patch, Request};
 use crate::plan::source::{kept_of_tree, wanted, wanted_of_tree};
-use crate::plan::{self, Choice, Layout, Plan, Source};
+use crate::plan::{self, Choice, Layout, Plan, Source, instructions};
 use crate::recipe::{Recipe, builtin};
 use crate::rpm::nvr::BuildId;
 use crate::rpm::source::{self, Header, InTree};
@@ -86,6 +86,7 @@ fn requests(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
     }
     let patches = args.patch.iter().map(|path| patch(path)).collect::<Result<Vec<_>, _>>()?;
     let out = absolute(&args.out)?;
+    let template = template(args.templates.as_deref())?;
     args.bits
         .iter()
         .enumerate()
@@ -114,6 +115,7 @@ fn requests(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
                 fresh: args.fresh,
                 boot: args.boot,
                 allow_unsigned: args.allow_unsigned,
+                template: template.clone(),
                 reproduce: edge.command_line.clone(),
             })
         })
@@ -128,6 +130,15 @@ fn patch(path: &Path) -> Result<Patch, Error> {
         return Err(input(std::io::Error::new(std::io::ErrorKind::InvalidData, message)));
     }
     Ok(Patch { name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text })
+}
+
+/// Returns the template of INSTALL.md: the built-in one, unless the user's directory has its own.
+fn template(dir: Option<&Path>) -> Result<String, Error> {
+    let Some(dir) = dir else { return Ok(instructions::BUILT_IN.to_owned()) };
+    let input = |source| Error::Input { what: "the template".into(), source };
+    let text = fs_err::read_to_string(dir.join(instructions::NAME)).map_err(input)?;
+    instructions::check(&text).map_err(|error| input(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;
+    Ok(text)
 }
 
 fn keys(paths: &[PathBuf]) -> Result<Vec<Key>, Error> {

@@ -3,18 +3,19 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use minijinja::{Environment, UndefinedBehavior, Value, context as values};
-
 use super::{Context, Error, prove};
 use crate::event::{Event, Stage, Unit};
+use crate::plan::instructions::{self, Values};
 use crate::plan::layout::{INSTALL, SUMS};
 use crate::rpm::binary;
 use crate::sys::files;
 
-/// The text of INSTALL.md.
-const TEMPLATE: &str = include_str!("../../templates/install.md");
-
-pub(super) fn run(context: &mut Context<'_>, install: &[String], update: &[String]) -> Result<(), Error> {
+pub(super) fn run(
+    context: &mut Context<'_>,
+    install: &[String],
+    update: &[String],
+    template: &str,
+) -> Result<(), Error> {
     let mut packages = prove::built(context);
     packages.extend(files::with_ending(&context.plan.layout.srpms(), ".rpm"));
     let mut first = Vec::new();
@@ -38,7 +39,17 @@ pub(super) fn run(context: &mut Context<'_>, install: &[String], update: &[Strin
             second.push(name);
         }
     }
-    let text = instructions(context, &first, &second)
+    let plan = context.plan;
+    let values = Values {
+        kernel: plan.nvr.name.clone(),
+        nvr: plan.nvr.to_string(),
+        uname_r: plan.uname_r.clone(),
+        bits: plan.bits.get(),
+        buckets: plan.bits.buckets(),
+        update: first,
+        install: second,
+    };
+    let text = instructions::render(template, &values)
         .map_err(|error| Error::io("the installation instructions cannot be written", std::io::Error::other(error)))?;
     put_text(context, INSTALL, &text)?;
     logs(context)?;
@@ -76,19 +87,4 @@ fn put_text(context: &mut Context<'_>, name: &str, text: &str) -> Result<(), Err
     let written = context.out.put(name, text.len() as u64, &mut text.as_bytes()).map_err(failed)?;
     context.manifest.add(name, written);
     Ok(())
-}
-
-fn instructions(context: &Context<'_>, update: &[String], install: &[String]) -> Result<String, minijinja::Error> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.add_template("install.md", TEMPLATE)?;
-    environment.get_template("install.md")?.render(values! {
-        nvr => context.plan.nvr.to_string(),
-        uname_r => context.plan.uname_r.clone(),
-        bits => context.plan.bits.get(),
-        buckets => context.plan.bits.buckets(),
-        update => Value::from(update.to_vec()),
-        install => Value::from(install.to_vec()),
-        kernel => context.plan.nvr.name.clone(),
-    })
 }

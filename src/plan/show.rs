@@ -81,7 +81,7 @@ impl Plan {
             Step::Boot { qemu, bits, limit, .. } => {
                 writeln!(f, "  {} (no KVM), at most {limit} s, must say size={}", qemu.display(), bits.buckets())
             }
-            Step::Collect { install, update } => {
+            Step::Collect { install, update, .. } => {
                 writeln!(f, "  rpm -i         {}", install.join(" "))?;
                 writeln!(f, "  rpm -U         {}", update.join(" "))
             }

@@ -78,6 +78,8 @@ pub enum Step {
         install: Vec<String>,
         /// Packages that replace older ones.
         update: Vec<String>,
+        /// The template of INSTALL.md.
+        template: String,
     },
 }
 

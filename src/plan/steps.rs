@@ -61,6 +61,7 @@ impl Ground<'_> {
         steps.push(Step::Collect {
             install: self.named(&recipe.packages.install),
             update: self.named(&recipe.packages.update),
+            template: request.template.clone(),
         });
         steps
     }

@@ -662,3 +662,50 @@ fn a_pristine_copy_that_was_changed_is_not_built_from() {
         outcome.says("came out otherwise than planned").says("hint: ").says("--fresh");
     }
 }
+
+#[test]
+fn an_option_that_stands_twice_is_set_twice() {
+    if !require("rpmbuild") {
+        return;
+    }
+    let toy = Toy::new().append("config-generic", "CONFIG_IP_VS_TAB_BITS=14\n");
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&toy.pack());
+    let outcome = sandbox.ipvs(&srpm, "20").args(["--profile", "fleet"]).exits(0);
+    outcome.says("warning: `config-generic` has CONFIG_IP_VS_TAB_BITS 2 times");
+}
+
+#[test]
+fn a_release_that_nothing_marks_is_marked_at_its_own_line() {
+    if !require("rpmbuild") {
+        return;
+    }
+    // No marker, and no use of a buildid: the Release line carries it.
+    let toy = Toy::new().replace("kernel.spec", "# % define buildid .local\n", "").replace(
+        "kernel.spec",
+        "%define pkg_release %{distro_build}%{?dist}%{?buildid}\n",
+        "%define pkg_release %{distro_build}%{?dist}\n",
+    );
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&toy.pack());
+    let planned = sandbox.plan(&srpm, "20").exits(0);
+    planned.prints("+ Release: %{pkg_release}.ipvs_20bit");
+    sandbox.ipvs(&srpm, "20").args(["--profile", "fleet"]).exits(0);
+    assert!(names(&sandbox.out()).iter().all(|name| name.contains("220.13.1.el6.ipvs_20bit")));
+}
+
+#[test]
+fn what_kbuild_built_can_be_built_again_from_its_own_source_package() {
+    if !require("rpmbuild") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    sandbox.ipvs(&srpm, "20").args(["--profile", "fleet", "--mode", "ba"]).exits(0);
+    let own = sandbox.out().join("kernel-2.6.32-220.13.1.el6.ipvs_20bit.src.rpm");
+    let own = sandbox.input("own.src.rpm", fs_err::read(own).unwrap());
+    sandbox.plan(&own, "20").exits(0).prints("kernel-2.6.32-220.13.1.el6.ipvs_20bit (").prints("it is there already");
+    let other = sandbox.path().join("other");
+    let extended = sandbox.plan(&own, "18").instead("--out", &other).exits(0);
+    extended.prints("kernel-2.6.32-220.13.1.el6.ipvs_20bit.ipvs_18bit (");
+}

@@ -4,9 +4,9 @@ use std::process::{Command, Stdio};
 
 use kbuild::error::EXIT_CODES;
 
-use crate::support::repository;
 use crate::support::sandbox::Sandbox;
 use crate::support::toy::Toy;
+use crate::support::{repository, require};
 
 const SUBCOMMANDS: [&str; 6] = ["ipvs", "plan", "verify", "boot", "completions", "man"];
 
@@ -192,4 +192,23 @@ fn a_reader_that_has_gone_is_no_panic() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn the_instructions_can_be_the_users_own() {
+    if !require("rpmbuild") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    sandbox.input("install.md", "Ask Ann before you reboot into {{ uname_r }}.\n");
+    let templates = sandbox.path().join("in");
+    sandbox.ipvs(&srpm, "20").args(["--profile", "fleet", "--templates"]).arg(&templates).exits(0);
+    let text = fs_err::read_to_string(sandbox.out().join("INSTALL.md")).unwrap();
+    assert_eq!(text, "Ask Ann before you reboot into 2.6.32-220.13.1.el6.ipvs_20bit.x86_64.\n");
+
+    sandbox.input("install.md", "\n{{ kernal }}\n");
+    let refused = sandbox.plan(&srpm, "20").arg("--templates").arg(&templates).refused(3);
+    refused.says("cannot read the template").says("install.md:2");
+    sandbox.plan(&srpm, "20").args(["--templates", "/no/such/dir"]).refused(3).says("/no/such/dir/install.md");
 }

@@ -117,13 +117,30 @@ fn an_rpmbuild_that_does_nothing_is_no_success() {
 }
 
 #[test]
-fn a_required_package_that_was_not_made_is_exit_9() {
+fn a_required_package_that_the_spec_does_not_promise_is_exit_9_before_the_build() {
     if !require("rpmbuild") {
         return;
     }
     let sandbox = Sandbox::new();
     let srpm = sandbox.srpm(&Toy::unmodified());
     let outcome = sandbox.ipvs(&srpm, "20").args(["--profile", "fleet", "--without", "headers"]).exits(9);
+    outcome.says("error: the spec would not make kernel-headers, which every build must yield").says("hint: ");
+    assert_eq!(names(&sandbox.out()), [""; 0]);
+    assert!(!sandbox.work().join("logs/04-build.log").exists(), "rpmbuild was started");
+}
+
+#[test]
+fn a_required_package_that_was_not_made_is_exit_9() {
+    if !require("rpmbuild") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    // Where rpmspec has no answer, the packages themselves are counted.
+    let rpmspec = sandbox.fake("rpmspec", "exit 1");
+    let outcome = sandbox.ipvs(&srpm, "20").args(["--profile", "fleet", "--without", "headers"]).fakes([&rpmspec]);
+    let outcome = outcome.exits(9);
+    outcome.says("note: the spec cannot be asked for its packages before the build");
     outcome.says("error: rpmbuild did not make kernel-headers-2.6.32-220.13.1.el6.ipvs_20bit");
     assert_eq!(names(&sandbox.out()), [""; 0]);
 }
@@ -133,11 +150,15 @@ fn a_spec_whose_release_ignores_the_buildid_is_stopped_before_the_build() {
     if !require("rpmbuild") {
         return;
     }
-    let toy = Toy::new().script("%prep", "echo prep has begun").replace(
-        "kernel.spec",
-        "%define pkg_release %{distro_build}%{?dist}%{?buildid}\n",
-        "%define pkg_release %{distro_build}%{?dist}\n%define unused %{?buildid}\n",
-    );
+    // kbuild runs nothing of a spec while it plans, so it cannot see what this one does; rpm does.
+    let toy = Toy::new()
+        .script("%prep", "echo prep has begun")
+        .replace("kernel.spec", "%define distro_build 220.13.1\n", "%define distro_build %(echo 220.13.1)\n")
+        .replace(
+            "kernel.spec",
+            "%define pkg_release %{distro_build}%{?dist}%{?buildid}\n",
+            "%define pkg_release %{distro_build}%{?dist}\n%define unused %{?buildid}\n",
+        );
     let sandbox = Sandbox::new();
     let outcome = fails(&sandbox, toy, 7);
     outcome.says("2.6.32-220.13.1.el6`, expected `2.6.32-220.13.1.el6.ipvs_20bit`");

@@ -41,7 +41,7 @@ fn rpmbuild_gets_what_was_planned<'a>(sandbox: &'a Sandbox) {
     let with_everything = |kbuild: Kbuild<'a>| {
         kbuild
             .fakes([&rpmbuild, &rpmspec])
-            .args(["--profile", "fleet", "--mode", "ba", "--jobs", "7", "--with", "x", "--without", "y"])
+            .args(["--profile", "fleet", "--mode", "ba", "--jobs", "7", "--with", "baseonly", "--without", "doc"])
             .args(["--set", "CONFIG_CMDLINE=\"a 'b' $c\"", "--patch"])
             .arg(&patch)
             // Nothing of this may reach rpmbuild.

@@ -188,24 +188,16 @@ fn a_source_without_the_option() {
 }
 
 #[test]
-fn a_source_with_the_option_twice() {
-    let toy = Toy::new().append("config-generic", "CONFIG_IP_VS_TAB_BITS=12\n");
-    let sandbox = Sandbox::new();
-    let srpm = sandbox.srpm(&toy.pack());
-    refused(&sandbox, &srpm, |kbuild| kbuild, 7).says("`config-generic` has 2 lines").says("hint: ");
-}
-
-#[test]
-fn a_spec_with_two_buildid_lines_or_none() {
+fn a_spec_with_two_buildid_lines() {
     let marker = "# % define buildid .local\n";
     let sandbox = Sandbox::new();
     let two = Toy::new().replace("kernel.spec", marker, &format!("{marker}{marker}"));
     let srpm = sandbox.srpm(&two.pack());
     let outcome = refused(&sandbox, &srpm, |kbuild| kbuild, 7);
     outcome.says("`kernel.spec` has 2 lines that define `buildid` (lines 16, 17)").says("hint: ");
-    let none = Toy::new().replace("kernel.spec", marker, "");
-    let srpm = sandbox.srpm(&none.pack());
-    refused(&sandbox, &srpm, |kbuild| kbuild, 7).says("`kernel.spec` has no line").says("hint: ");
+    let active = "%define buildid .a\n%define buildid .b\n";
+    let srpm = sandbox.srpm(&Toy::new().replace("kernel.spec", marker, active).pack());
+    refused(&sandbox, &srpm, |kbuild| kbuild, 7).says("has 2 lines that define `buildid` (lines 16, 17)");
 }
 
 #[test]
@@ -230,12 +222,26 @@ fn a_layout_that_no_recipe_knows() {
     let outcome = refused(&sandbox, &other_spec, |kbuild| kbuild, 3);
     outcome.says("has no `kernel.spec`").says("`el6`").says("hint: pass the recipe that fits");
 
+    // Of the right family by its release, and not by what is in it.
     let other_release = take(source::package(dir.path(), "kernel.spec", "1160.el7"));
     let outcome = refused(&sandbox, &other_release, |kbuild| kbuild, 3);
-    outcome.says("no recipe is for `kernel-2.6.32-1160.el7`").says("`el6`").says("hint: ");
+    outcome.says("does not set the option as the recipe `el7` knows it").says("listnewconfig").says("hint: ");
 
     let no_dist = take(source::package(dir.path(), "kernel.spec", "1"));
-    refused(&sandbox, &no_dist, |kbuild| kbuild, 3).says("no recipe is for `kernel-2.6.32-1`");
+    let outcome = refused(&sandbox, &no_dist, |kbuild| kbuild, 3);
+    outcome
+        .says("no recipe is for `kernel-2.6.32-1`")
+        .says("config sources with CONFIG_IP_VS_TAB_BITS: config-generic");
+}
+
+#[test]
+fn a_conditional_that_the_spec_does_not_have() {
+    let sandbox = Sandbox::new();
+    let srpm = toy(&sandbox);
+    let outcome = refused(&sandbox, &srpm, |kbuild| kbuild.args(["--without", "debuginfos"]), 3);
+    outcome.says("`kernel.spec` knows no `--without debuginfos`").says("hint: did you mean `debuginfo`?");
+    let outcome = refused(&sandbox, &srpm, |kbuild| kbuild.args(["--with", "nonsense"]), 3);
+    outcome.says("`kernel.spec` knows no `--with nonsense`").says("hint: it has baseonly, ");
 }
 
 #[test]

@@ -49,6 +49,9 @@ const FLOWS: [&str; 6] = [
     "%define rel %(echo 8)\nRelease: %{rel}%{?dist}%{?buildid}\n",
 ];
 
+/// `%dist` of the host that packs them.
+const HOSTS_DIST: &str = ".el8_2";
+
 /// A machine-made spec, with the file that it may include.
 struct Variant {
     texts: BTreeMap<String, Vec<u8>>,
@@ -116,7 +119,6 @@ fn what_the_release_becomes_is_what_rpm_says_or_it_is_refused() {
     if !require("rpmspec") {
         return;
     }
-    const HOSTS_DIST: &str = ".el8_2";
     let top = tempfile::tempdir().unwrap();
     fs_err::create_dir(top.path().join("SOURCES")).unwrap();
     let (mut right, mut by_text, mut refused, mut no_spec) = (0, 0, 0, 0);

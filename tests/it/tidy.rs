@@ -164,7 +164,7 @@ fn crates_that_change_often_have_one_door_each() {
     only(&["indicatif::", "use indicatif"], |source| source.path == "src/cli/render/terminal.rs");
     only(&["clap::", "use clap"], |source| source.room == "cli");
     only(&["nix::", "use nix"], |source| source.room == "sys");
-    only(&["minijinja::", "use minijinja"], |source| source.path == "src/pipeline/collect.rs");
+    only(&["minijinja::", "use minijinja"], |source| source.path == "src/plan/instructions.rs");
 }
 
 #[test]
@@ -202,12 +202,16 @@ fn every_module_says_what_it_is_for() {
 }
 
 #[test]
-fn every_recipe_and_every_template_is_built_in() {
-    let builtin = fs_err::read_to_string(repository().join("src/recipe/builtin.rs")).unwrap();
-    let recipes = files("recipes", "toml");
+fn every_recipe_is_built_in_and_has_a_toy_and_every_template_is_used() {
+    let names = kbuild::recipe::builtin::names();
+    let recipes: Vec<String> = names.iter().map(|name| format!("recipes/{name}.toml")).collect();
+    let mut found = files("recipes", "toml");
+    found.sort_by_key(|path| path.replace(".toml", ""));
+    assert_eq!(recipes, found);
     assert!(!recipes.is_empty());
-    for recipe in recipes {
-        assert!(builtin.contains(&format!("include_str!(\"../../{recipe}\")")), "{recipe} is not in builtin.rs");
+    for name in names {
+        let toy = format!("tests/kernels/{name}-toy");
+        assert!(repository().join(&toy).is_dir(), "there is no {toy}");
     }
     let code: String = sources().into_iter().map(|source| source.code).collect();
     for entry in fs_err::read_dir(repository().join("templates")).unwrap() {

@@ -68,11 +68,9 @@ impl Toy {
         for name in self.files() {
             let path = self.file(&name);
             let Ok(text) = fs_err::read_to_string(&path) else { continue };
-            let new = text.replace("\nCONFIG_IP_VS_TAB_BITS=12\n", &format!("\nCONFIG_IP_VS_TAB_BITS={bits}\n"));
-            if new != text {
-                fs_err::write(path, new).unwrap();
-                changed += 1;
-            }
+            let stock = "\nCONFIG_IP_VS_TAB_BITS=12\n";
+            changed += text.matches(stock).count();
+            fs_err::write(path, text.replace(stock, &format!("\nCONFIG_IP_VS_TAB_BITS={bits}\n"))).unwrap();
         }
         assert!(changed > 0, "no file has the option with its stock value");
         self
