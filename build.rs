@@ -14,7 +14,13 @@ fn main() -> Result<(), Box<dyn error::Error>> {
             files.push(path);
         }
     }
-    files.sort();
+    // el9 before el10: by the name without its number, then by the number.
+    files.sort_by_key(|path| {
+        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let letters = name.trim_end_matches(|letter: char| letter.is_ascii_digit()).to_owned();
+        let number = name.get(letters.len()..).and_then(|digits| digits.parse::<u32>().ok());
+        (letters, number)
+    });
     let lines: Vec<String> = files
         .iter()
         .filter_map(|path| {

@@ -47,9 +47,11 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Vec<Plan>, Error> {
         &mut pipeline::bytes(&*edge.reporter, Stage::Inspect, "reading the kernel's own sources".into()),
     )?;
     let source = Source::new(header, contents);
-    let choice = match choice {
-        Some(choice) => choice,
-        None => plan::by_content(&builtin::all()?, &source, first.arch.as_deref().unwrap_or(&facts.arch))?,
+    let choice = if let Some(choice) = choice {
+        choice
+    } else {
+        let arch = first.arch.as_deref().unwrap_or(&facts.arch);
+        plan::by_content(&builtin::all()?, &source, arch, &first.patches)?
     };
     let seconds = started.elapsed().as_secs_f64();
     edge.reporter.report(&Event::StageFinished { stage: Stage::Inspect, seconds });

@@ -58,7 +58,7 @@ fn configs(recipe: &Recipe, way: &ConfigSource, proof: &str, source: &Source, ar
         without_ipvs: Vec::new(),
     };
     let files = each(&way.edit, source, arch);
-    if files.is_empty() {
+    if files.is_empty() && !way.edit.is_empty() {
         let file = way.edit.join("`, `").replace("{arch}", arch).replace("{version}", &source.header.nvr.version);
         return Err(Error::NoFile { srpm: source.header.nvr.to_string(), file, recipe: recipe.name.clone() });
     }
@@ -71,7 +71,7 @@ fn configs(recipe: &Recipe, way: &ConfigSource, proof: &str, source: &Source, ar
             chosen.without_ipvs.push(file);
         }
     }
-    if chosen.edit.is_empty() {
+    if chosen.edit.is_empty() && !chosen.without_ipvs.is_empty() {
         // The first one says in its own words that the option is not there.
         chosen.edit = chosen.without_ipvs.drain(..1).collect();
     }

@@ -272,12 +272,11 @@ impl Error {
 fn in_tree_hint(paths: &[String], hook: Option<&str>) -> String {
     let path = paths.first().map(String::as_str).unwrap_or_default();
     match hook {
-        Some(hook) => format!(
-            "write a patch that changes the line in `{path}`, and a recipe whose `patch-hook` is `{hook}`; then pass \
-             them as `--patch FILE --recipe FILE`"
-        ),
+        Some(hook) => {
+            format!("pass a patch that sets it there as `--patch FILE`: it goes in through `{hook}` (a/{path})")
+        }
         None => {
-            format!("add a patch that changes the line in `{path}` to the source package: the spec has no hook for one")
+            format!("add a patch that changes `{path}` to the source package: the spec leaves no hook for `--patch`")
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use super::{Error, Recipe};
 
-/// Name and text of each, in order of name.
+/// Name and text of each, in order of name and number.
 const TEXTS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/recipes.rs"));
 
-/// Returns all built-in recipes, in order of name.
+/// Returns all built-in recipes, in order of name and number.
 ///
 /// # Errors
 /// One of them is not valid: a bug, which the tests catch.

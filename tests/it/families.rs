@@ -7,9 +7,9 @@ use kbuild::recipe::{Recipe, builtin};
 
 use crate::support::built::manifest;
 use crate::support::package::names;
-use crate::support::require;
 use crate::support::sandbox::Sandbox;
 use crate::support::toy::Toy;
+use crate::support::{repository, require};
 
 fn recipe(name: &str) -> Recipe {
     builtin::all().unwrap().into_iter().find(|recipe| recipe.name == name).unwrap()
@@ -127,7 +127,7 @@ fn uek() {
 
 #[test]
 fn no_family_is_left_out() {
-    let text = fs_err::read_to_string(crate::support::repository().join("tests/it/families.rs")).unwrap();
+    let text = fs_err::read_to_string(repository().join("tests/it/families.rs")).unwrap();
     for name in builtin::names() {
         assert!(text.contains(&format!("builds(\"{name}\")")), "nothing builds {name}");
     }
@@ -267,4 +267,36 @@ fn an_option_inside_the_tarball_is_named_with_its_path() {
     let srpm = sandbox.srpm(&Toy::of("defconfig").pack());
     let outcome = sandbox.plan(&srpm, "20").refused(7);
     outcome.says("keeps the option in its tarball: `arch/x86/configs/toy_defconfig`").says("--patch");
+    // A patch that does something else is not the one.
+    let other =
+        sandbox.input("other.patch", "--- a/Makefile\n+++ b/Makefile\n@@ -1 +1 @@\n-VERSION = 5\n+VERSION = 6\n");
+    sandbox.plan(&srpm, "20").arg("--patch").arg(&other).refused(7);
+}
+
+#[test]
+fn an_option_inside_the_tarball_is_set_by_a_patch_through_the_hook() {
+    if !require("rpmbuild") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::of("defconfig").pack());
+    let defconfig = repository().join("tests/kernels/defconfig-toy/linux/arch/x86/configs/toy_defconfig");
+    let text = fs_err::read_to_string(defconfig).unwrap();
+    let number = text.lines().position(|line| line == "CONFIG_IP_VS_TAB_BITS=12").unwrap() + 1;
+    let patch = |bits: u32| {
+        format!(
+            "--- a/arch/x86/configs/toy_defconfig\n+++ b/arch/x86/configs/toy_defconfig\n@@ -{number} +{number} @@\n\
+             -CONFIG_IP_VS_TAB_BITS=12\n+CONFIG_IP_VS_TAB_BITS={bits}\n"
+        )
+    };
+    let wrong = sandbox.input("18.patch", patch(18));
+    let outcome = sandbox.ipvs(&srpm, "20").arg("--patch").arg(&wrong).exits(9);
+    outcome.says("expected CONFIG_IP_VS_TAB_BITS=20, found CONFIG_IP_VS_TAB_BITS=18");
+    let right = sandbox.input("20.patch", patch(20));
+    sandbox.ipvs(&srpm, "20").arg("--patch").arg(&right).exits(0);
+    let manifest = manifest(&sandbox.out());
+    assert!(manifest["nvr"].as_str().unwrap().contains(".ipvs_20bit"), "{manifest:#}");
+    for number in 1..=4 {
+        assert!(level(&manifest, number).iter().all(|(_, holds)| *holds), "{manifest:#}");
+    }
 }
