@@ -210,7 +210,7 @@ pub fn read(
 ) -> Result<Contents, Error> {
     let mut contents = Contents::default();
     let mut kept = 0;
-    walk(path, progress, |name, input| match want(name) {
+    walk(path, progress, |name, _, input| match want(name) {
         Want::Check => Ok(()),
         Want::Text => {
             let mut text = Vec::new();
@@ -252,19 +252,22 @@ fn read_tree(input: &mut dyn Read, in_tree: &InTree<'_>) -> io::Result<BTreeMap<
     Ok(found)
 }
 
-/// Unpacks the whole payload into an existing directory as plain files; returns their names.
+/// Unpacks the whole payload into an existing directory as plain files with the modes that they had (a spec may run its
+/// sources: `process_configs.sh` of el8), less what would let others write them; returns their names.
 ///
 /// # Errors
 /// As [`read`], or a file cannot be written.
 pub fn unpack(path: &Path, dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
     let mut failed = None;
-    let outcome = walk(path, progress, |name, input| {
+    let outcome = walk(path, progress, |name, permissions, input| {
         let target = dir.join(name);
         let write = |input: &mut dyn Read| -> io::Result<()> {
             let mut file = fs_err::OpenOptions::new().write(true).create_new(true).open(&target)?;
             io::copy(input, &mut file)?;
-            file.flush()
+            file.flush()?;
+            let mode = u32::from(permissions) & 0o775 | 0o600;
+            file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
         };
         names.push(name.to_owned());
         write(input).map_err(|source| {
@@ -278,11 +281,11 @@ pub fn unpack(path: &Path, dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Re
     Ok(names)
 }
 
-/// Goes through the payload, hands each file to `visit`, and checks its digest afterwards.
+/// Goes through the payload, hands each file (name, permissions, content) to `visit`, and checks its digest afterwards.
 fn walk(
     path: &Path,
     progress: &mut dyn FnMut(u64, u64),
-    mut visit: impl FnMut(&str, &mut dyn Read) -> io::Result<()>,
+    mut visit: impl FnMut(&str, u16, &mut dyn Read) -> io::Result<()>,
 ) -> Result<(), Error> {
     let mut files = 0;
     let opened = fs_err::File::open(path).map_err(|source| Error::Open { path: path.to_owned(), source })?;
@@ -298,12 +301,13 @@ fn walk(
             |source: Box<dyn std::error::Error + Send + Sync>| Error::Payload { path: path.to_owned(), source };
         let Some(mut file) = reader.next_file().map_err(|error| broken(Box::new(error)))? else { break };
         let name = plain_name(path, &file.metadata)?;
+        let permissions = file.metadata.permissions();
         let (size, digest) = (file.metadata.size() as u64, file.metadata.digest().cloned());
         let mut input = Hashing::new(
             Counting { inner: &mut file, done: &mut done, total, progress },
             digest.as_ref().map(rpm::FileDigest::algorithm),
         );
-        visit(&name, &mut input).map_err(|error| broken(Box::new(error)))?;
+        visit(&name, permissions, &mut input).map_err(|error| broken(Box::new(error)))?;
         let (read, found) = input.finish().map_err(|error| broken(Box::new(error)))?;
         if read != size {
             return Err(broken(format!("`{name}` has {read} bytes, expected {size}").into()));

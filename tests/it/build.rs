@@ -709,3 +709,23 @@ fn what_kbuild_built_can_be_built_again_from_its_own_source_package() {
     let extended = sandbox.plan(&own, "18").instead("--out", &other).exits(0);
     extended.prints("kernel-2.6.32-220.13.1.el6.ipvs_20bit.ipvs_18bit (");
 }
+
+#[test]
+fn sources_keep_their_modes_and_the_edited_ones_too() {
+    if !require("rpmbuild") {
+        return;
+    }
+    use std::os::unix::fs::PermissionsExt;
+    let toy = Toy::new().mode("merge.pl", 0o755).mode("config-generic", 0o640).mode("config-nodebug", 0o4777);
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&toy.pack());
+    sandbox.ipvs(&srpm, "20").args(["--until", "edit"]).exits(0);
+    let mode = |file: &str| {
+        let path = sandbox.work().join("rpmbuild/SOURCES").join(file);
+        fs_err::metadata(path).unwrap().permissions().mode() & 0o7777
+    };
+    assert_eq!(mode("merge.pl"), 0o755);
+    assert_eq!(mode("config-generic"), 0o640);
+    // Nobody else may write what is about to be built, and nothing runs as somebody else.
+    assert_eq!(mode("config-nodebug"), 0o775);
+}

@@ -103,6 +103,16 @@ impl Toy {
         self
     }
 
+    /// Gives a file a mode; one that the toys share becomes its own first.
+    pub(crate) fn mode(self, file: &str, mode: u32) -> Self {
+        let (path, shared) = (self.file(file), repository().join("tests/kernels/el6").join(file));
+        if !path.exists() {
+            fs_err::copy(shared, &path).unwrap();
+        }
+        fs_err::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        self
+    }
+
     /// Runs a script at the beginning of a part of the spec such as `%build`.
     #[track_caller]
     pub(crate) fn script(self, part: &str, script: &str) -> Self {
