@@ -53,7 +53,7 @@ pub struct Recipe {
     /// What the table in README.md says.
     pub example: Example,
     /// SHA-256 of the recipe's text, and of those that it extends.
-    #[serde(default)]
+    #[serde(skip)]
     pub sha256: String,
 }
 

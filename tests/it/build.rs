@@ -2,7 +2,7 @@
 //! what each argument changes.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -634,7 +634,7 @@ fn what_an_earlier_run_left_broken_does_not_break_the_next() {
     let owner = fs_err::metadata(sandbox.path()).unwrap();
     for dir in [&stubborn, stubborn.parent().unwrap()] {
         std::os::unix::fs::chown(dir, Some(owner.uid()), Some(owner.gid())).unwrap();
-        fs_err::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o500)).unwrap();
+        fs_err::set_permissions(dir, PermissionsExt::from_mode(0o500)).unwrap();
     }
     fs_err::remove_file(work.join("pristine/config-generic")).unwrap();
     run().exits(0);
@@ -715,7 +715,6 @@ fn sources_keep_their_modes_and_the_edited_ones_too() {
     if !require("rpmbuild") {
         return;
     }
-    use std::os::unix::fs::PermissionsExt;
     let toy = Toy::new().mode("merge.pl", 0o755).mode("config-generic", 0o640).mode("config-nodebug", 0o4777);
     let sandbox = Sandbox::new();
     let srpm = sandbox.srpm(&toy.pack());
