@@ -1,0 +1,14 @@
+#!/bin/sh
+# Chooses the configurations of FLAVOR among those in this directory and gives
+# them the version: of kernel-x86_64-fedora.config FLAVOR=fedora SPECVERSION=6.11.4 makes
+# kernel-6.11.4-x86_64.config. Those of another flavour go.
+
+for config in kernel-*.config; do
+	case $config in
+	*-$FLAVOR.config)
+		plain=${config%-$FLAVOR.config}
+		mv $config kernel-$SPECVERSION-${plain#kernel-}.config ;;
+	*)
+		rm -f $config ;;
+	esac
+done
