@@ -24,7 +24,7 @@ mod switches;
 use serde::{Deserialize, Serialize};
 
 pub use choose::{Choice, by_content, by_release};
-pub use decide::{decide, host_ready, trusted};
+pub use decide::{complete, decide, host_ready, trusted};
 pub use error::Error;
 pub use host::Host;
 pub use layout::Layout;

@@ -40,6 +40,7 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Vec<Plan>, Error> {
     let choice = choose(args.recipe.as_deref(), &header)?;
     let file = srpm.file_name().unwrap_or_default().to_string_lossy();
     plan::trusted(first, &file, &header.signature)?;
+    plan::complete(&header)?;
     let contents = source::read(
         &srpm,
         &wanted,

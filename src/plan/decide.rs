@@ -185,6 +185,17 @@ pub fn trusted(request: &Request, srpm: &str, signature: &Signature) -> Result<V
     }
 }
 
+/// Refuses a source package that does not carry all that its spec needs.
+///
+/// # Errors
+/// Something was left out.
+pub fn complete(header: &Header) -> Result<(), Error> {
+    if header.left_out.is_empty() {
+        return Ok(());
+    }
+    Err(Error::LeftOut { srpm: header.nvr.to_string(), left_out: header.left_out.clone() })
+}
+
 /// The tree's own word counts; the recipe's where the tree says nothing.
 fn in_range(request: &Request, recipe: &Recipe, tree: &TreeFacts) -> Result<(), Error> {
     let (range, origin): (Range, String) = match &tree.range {

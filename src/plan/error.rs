@@ -80,6 +80,14 @@ pub enum Error {
         /// Why not.
         why: String,
     },
+    /// The source package does not carry all that its spec needs.
+    #[error("`{srpm}` does not carry {}", list(left_out))]
+    LeftOut {
+        /// The source package.
+        srpm: String,
+        /// What its spec names.
+        left_out: Vec<String>,
+    },
     /// The spec has no hook for patches.
     #[error("the recipe `{recipe}` knows no hook through which a patch could go")]
     NoHook {
@@ -209,6 +217,11 @@ impl Error {
             Self::InTree { paths, hook, .. } => in_tree_hint(paths, hook.as_deref()),
             Self::Specs { .. } => "name the right one in a recipe and pass it as `--recipe FILE`".into(),
             Self::Switch { meant, .. } => meant.clone(),
+            Self::LeftOut { .. } => {
+                "its packager left that out (`NoSource:`): unpack the package, put the file beside the others, and \
+                 pack it again with `rpmbuild -bs` and without the `NoSource:` line"
+                    .into()
+            }
             Self::NoHook { .. } => "leave out `--patch`, or add the patch to the source package yourself".into(),
             Self::UnameTooLong { .. } => "choose a shorter one with `--buildid`".into(),
             Self::BootArch { .. } => "leave out `--boot`: levels 1 to 4 work for it".into(),
@@ -262,7 +275,7 @@ impl Error {
             | Self::NotRoot { .. }
             | Self::OtherResults { .. }
             | Self::Place { .. } => 4,
-            Self::Unsigned { .. } | Self::BadSignature { .. } => 6,
+            Self::Unsigned { .. } | Self::BadSignature { .. } | Self::LeftOut { .. } => 6,
             Self::Edit(_) | Self::InTree { .. } => 7,
         }
     }

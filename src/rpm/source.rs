@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use rpm::{FileEntry, FileType, PackageMetadata, PackageReader};
+use rpm::{FileEntry, FileFlags, FileType, IndexTag, PackageMetadata, PackageReader};
 
 use super::decompress;
 use super::digest::Hashing;
@@ -112,6 +112,9 @@ pub struct Header {
     pub signature: Signature,
     /// The files in it, by name.
     pub files: Vec<String>,
+    /// Sources and patches that its spec names and that it does not carry (`NoSource:`): `ELRepo` leaves the kernel's
+    /// tarball out.
+    pub left_out: Vec<String>,
 }
 
 /// Reads and checks the header of a source package and hashes the whole file; `progress` gets the bytes hashed so far
@@ -144,13 +147,28 @@ pub fn header(path: &Path, keys: &[Key], progress: &mut dyn FnMut(u64, u64)) -> 
         release: metadata.get_release().map_err(bad)?.to_owned(),
     };
     let entries = metadata.get_file_entries().map_err(bad)?;
-    let files = entries.iter().map(|entry| plain_name(path, entry)).collect::<Result<_, _>>()?;
+    let files = entries.iter().map(|entry| plain_name(path, entry)).collect::<Result<Vec<_>, _>>()?;
+    let left_out = left_out(&metadata, &entries);
     let signature = trust::judge(&metadata, keys);
     let whole = integrity::check(path, &metadata, progress).map_err(|broken| match broken {
         Broken::Io(source) => open(source),
         broken => Error::Payload { path: path.to_owned(), source: Box::new(broken) },
     })?;
-    Ok(Header { nvr, size: whole.size, sha256: whole.sha256, signature, files })
+    Ok(Header { nvr, size: whole.size, sha256: whole.sha256, signature, files, left_out })
+}
+
+/// Returns the sources and patches that the header names and the payload lacks: rpm lists them as ghosts, or not at all.
+fn left_out(metadata: &PackageMetadata, entries: &[FileEntry<'_>]) -> Vec<String> {
+    let name = |entry: &FileEntry<'_>| entry.basename().to_owned();
+    let ghosts: Vec<String> =
+        entries.iter().filter(|entry| entry.flags().contains(FileFlags::GHOST)).map(name).collect();
+    let files: Vec<String> = entries.iter().map(name).collect();
+    let named = [IndexTag::RPMTAG_SOURCE, IndexTag::RPMTAG_PATCH]
+        .into_iter()
+        .filter_map(|tag| metadata.header.get_entry_data_as_string_array(tag).ok())
+        .flatten()
+        .map(str::to_owned);
+    named.filter(|name| ghosts.contains(name) || !files.contains(name)).collect()
 }
 
 /// Packages of el5 and older have no digest of the header beside SHA-1; some have none at all.

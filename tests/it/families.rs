@@ -253,12 +253,15 @@ fn a_fork_with_another_dist_is_detected_by_its_content() {
 fn a_fork_whose_configs_nobody_would_read_is_refused() {
     let sandbox = Sandbox::new();
     // The option is in a second place that el8's way does not know.
-    let toy = Toy::of("unknown").append("kernel-local-of-ours", "CONFIG_IP_VS=m\nCONFIG_IP_VS_TAB_BITS=18\n");
-    let spec = toy.spec();
-    let srpm = sandbox
-        .srpm(&toy.replace(&spec, "\n%description\n", "\nSource4711: kernel-local-of-ours\n\n%description\n").pack());
+    let toy = Toy::of("unknown").write("local-of-ours", "CONFIG_IP_VS=m\nCONFIG_IP_VS_TAB_BITS=18\n");
+    let toy = toy.replace(
+        "kernel.spec",
+        "Source42: process_configs.sh\n",
+        "Source42: process_configs.sh\nSource47: local-of-ours\n",
+    );
+    let srpm = sandbox.srpm(&toy.pack());
     let outcome = sandbox.plan(&srpm, "20").refused(3);
-    outcome.says("no recipe is for").says("kernel-local-of-ours").says("hint: say `--recipe NAME`");
+    outcome.says("no recipe is for").says("local-of-ours").says("hint: say `--recipe NAME`");
 }
 
 #[test]

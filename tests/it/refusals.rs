@@ -366,3 +366,13 @@ fn another_builder_than_the_ordinary_user_that_asks() {
         outcome.says(other).says("hint: leave out `--user`");
     }
 }
+
+#[test]
+fn a_source_package_without_its_tarball() {
+    // As ELRepo packs them.
+    let toy = Toy::new().replace("kernel.spec", "\nSource15: merge.pl\n", "\nSource15: merge.pl\nNoSource: 0\n");
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&toy.pack());
+    let outcome = refused(&sandbox, &srpm, |kbuild| kbuild, 6);
+    outcome.says("does not carry `linux-2.6.32-220.13.1.el6.tar.bz2`").says("hint: ").says("NoSource");
+}

@@ -47,12 +47,6 @@ impl Toy {
         Self { dir }
     }
 
-    /// The name of its spec.
-    pub(crate) fn spec(&self) -> String {
-        let mut files = self.files().into_iter().filter(|file| file.split('.').next_back() == Some("spec"));
-        files.next().unwrap()
-    }
-
     /// The names of its own files, those of the kernel's tree left out.
     pub(crate) fn files(&self) -> Vec<String> {
         let entries = fs_err::read_dir(self.dir.path().join("toy")).unwrap().map(|entry| entry.unwrap());
@@ -110,6 +104,12 @@ impl Toy {
             fs_err::copy(shared, &path).unwrap();
         }
         fs_err::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        self
+    }
+
+    /// Adds a file.
+    pub(crate) fn write(self, file: &str, text: &str) -> Self {
+        fs_err::write(self.file(file), text).unwrap();
         self
     }
 
