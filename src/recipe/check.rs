@@ -155,7 +155,8 @@ impl Found<'_> {
         parent: Option<&Value>,
     ) {
         let span = value.span();
-        let help = format!("`{}` {help}", path.rsplit('.').next().unwrap_or(path));
+        let (of_all, key) = (help, path.rsplit('.').next().unwrap_or(path));
+        let help = format!("`{}` {help}", key.split('[').next().unwrap_or(key));
         let mut wrong = |expected: &str| {
             let what = format!("`{path}`: expected {expected}, found {}", in_words(value.get_ref()));
             self.say(&span, &what, &help);
@@ -166,14 +167,14 @@ impl Found<'_> {
             }
             (Kind::Map(inner), DeValue::Table(table)) => {
                 for (name, value) in table {
-                    self.value(&format!("{path}.{}", name.get_ref()), *inner, "is of your choice", value, None);
+                    self.value(&format!("{path}.{}", name.get_ref()), *inner, of_all, value, None);
                 }
             }
             (Kind::Table(_) | Kind::Map(_), _) => wrong("a table"),
             (Kind::Some(_), DeValue::Array(list)) if list.iter().next().is_none() => wrong("at least one"),
             (Kind::List(inner) | Kind::Some(inner), DeValue::Array(list)) => {
                 for (index, value) in list.iter().enumerate() {
-                    self.value(&format!("{path}[{index}]"), *inner, "is one of a list", value, None);
+                    self.value(&format!("{path}[{index}]"), *inner, of_all, value, None);
                 }
             }
             (Kind::List(_) | Kind::Some(_), _) => wrong("a list"),

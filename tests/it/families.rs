@@ -217,6 +217,24 @@ fn el9_without_the_hook_the_configs_are_edited_and_survive_the_check() {
 }
 
 #[test]
+fn values_outside_the_range_of_each_kernel_are_refused_by_its_own_word() {
+    for recipe in builtin::all().unwrap() {
+        let sandbox = Sandbox::new();
+        let srpm = sandbox.srpm(&Toy::of(&recipe.name).pack());
+        let (most, origin) = match recipe.name.as_str() {
+            "el5" => (20, "include/net/ip_vs.h of this kernel"),
+            "el10" => (27, "net/netfilter/ipvs/Kconfig of this kernel"),
+            _ => (20, "net/netfilter/ipvs/Kconfig of this kernel"),
+        };
+        for bits in [7, most + 1] {
+            let outcome = sandbox.plan(&srpm, &bits.to_string()).refused(3);
+            outcome.says(&format!("{bits} bits are outside the range of this kernel, 8..{most} ({origin})"));
+        }
+        sandbox.plan(&srpm, &most.to_string()).exits(0);
+    }
+}
+
+#[test]
 fn the_other_architectures_of_a_family_are_planned() {
     for recipe in builtin::all().unwrap() {
         let sandbox = Sandbox::new();

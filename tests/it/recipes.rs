@@ -42,7 +42,7 @@ fn a_recipe_is_checked_with_all_its_problems_at_once() {
                [option]\nrange = { min = 9, max = 8 }\nresolved = [\"[\"]\n[spec]\nbuildid = \"anywhere\"\n";
     let bad = sandbox.input("bad.toml", bad);
     let outcome = sandbox.kbuild().args(["recipes", "check"]).arg(&bad).refused(3);
-    outcome.says("is not valid: 8 problems");
+    outcome.says("is not valid: 7 problems");
     for (line, what) in [
         (1, "`schema`: expected 1, found 2"),
         (2, "`name`: expected letters"),
@@ -54,7 +54,19 @@ fn a_recipe_is_checked_with_all_its_problems_at_once() {
     ] {
         outcome.says(&format!("line {line}, column ")).says(what);
     }
-    outcome.says("`title` is missing").says("help: did you mean `title`?");
+    outcome.says("help: did you mean `title`?").says("help: `resolved` ").says("help: `range` is both ends");
+    // What it extends is not to be had, so nothing is said of what is missing.
+    let orphan = sandbox.input("orphan.toml", "schema = 1\nname = \"x\"\nextends = \"el88\"\n");
+    let outcome = sandbox.kbuild().args(["recipes", "check"]).arg(&orphan).refused(3);
+    outcome.says("is not valid: one problem").says("no built-in recipe is called `el88`").says("help: one of el5, el6");
+    let bare = sandbox.input("bare.toml", "schema = 1\nname = \"x\"\n");
+    sandbox
+        .kbuild()
+        .args(["recipes", "check"])
+        .arg(&bare)
+        .refused(3)
+        .says("`title` is missing")
+        .says("`trust` is missing");
     sandbox.kbuild().args(["recipes", "check", "/no/such.toml"]).refused(3).says("cannot read the recipe");
 }
 

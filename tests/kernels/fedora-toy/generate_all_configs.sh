@@ -1,14 +1,26 @@
 #!/bin/sh
-# Chooses the configurations of FLAVOR among those in this directory and gives
-# them the version: of kernel-x86_64-fedora.config FLAVOR=fedora SPECVERSION=6.11.4 makes
-# kernel-6.11.4-x86_64.config. Those of another flavour go.
+# Gives the configurations of FLAVOR in this directory the version and drops those
+# of other flavors: FLAVOR=fedora SPECPACKAGE_NAME=kernel SPECRPMVERSION=6.11.4 makes
+# of kernel-x86_64-fedora.config kernel-6.11.4-x86_64.config.
+#
+#     generate_all_configs.sh DEBUGBUILDSENABLED
+#
+# 0 puts the configuration of a debug kernel in the place of the other.
 
-for config in kernel-*.config; do
-	case $config in
-	*-$FLAVOR.config)
-		plain=${config%-$FLAVOR.config}
-		mv $config kernel-$SPECVERSION-${plain#kernel-}.config ;;
-	*)
-		rm -f $config ;;
-	esac
+[ "$1" ] || exit 1
+
+for config in "$SPECPACKAGE_NAME"-*-"${FLAVOR:=rhel}".config; do
+	name=${config#"$SPECPACKAGE_NAME"-}
+	mv "$config" "$SPECPACKAGE_NAME-$SPECRPMVERSION-${name%-"$FLAVOR".config}.config"
 done
+
+case $FLAVOR in
+fedora) rm -f kernel-*-rhel.config ;;
+*) rm -f kernel-*-fedora.config ;;
+esac
+
+if [ "$1" -eq 0 ]; then
+	for config in "$SPECPACKAGE_NAME"-*debug*.config; do
+		mv "$config" "$(echo "$config" | sed 's/-debug//')"
+	done
+fi
