@@ -1,52 +1,35 @@
 #!/usr/bin/perl
-# Prints a kernel configuration made of two files.
+# Prints the configuration BASE with the options of OVERRIDE in it.
 #
-#     perl merge.pl OVERRIDE BASE [ARCH]
+#     merge.pl OVERRIDE BASE [ARCH]
 #
-# What OVERRIDE says of an option replaces what BASE says of it, in the place
-# where BASE says it; options that only OVERRIDE knows follow at the end. All
-# other lines of BASE pass unchanged, an option given twice included (kconfig
-# takes the last one). With ARCH the first line printed is "# ARCH".
+# The first line of OVERRIDE about an option replaces the first one of BASE about
+# it; what BASE has not follows at the end. With ARCH the first line printed is
+# "# ARCH".
 use strict;
 use warnings;
 
-@ARGV == 2 || @ARGV == 3 or die "usage: merge.pl OVERRIDE BASE [ARCH]\n";
-my ($override_file, $base_file, $arch) = @ARGV;
+@ARGV == 2 || @ARGV == 3 or die "usage: $0 OVERRIDE BASE [ARCH]\n";
+my ($override, $base, $arch) = @ARGV;
 
-# The option a line sets or unsets, undef for any other line.
-sub option_of {
-    my ($line) = @_;
-    return $1 if $line =~ /^(CONFIG_\w+)=/;
-    return $1 if $line =~ /^# (CONFIG_\w+) is not set\s*$/;
-    return undef;
-}
+# The option a line is about, undef if about none.
+sub option_of { return $_[0] =~ /^(?:# )?(CONFIG_\w+)(?:=| is not set)/ ? $1 : undef }
 
-sub lines_of {
-    my ($file) = @_;
-    open(my $handle, '<', $file) or die "merge.pl: $file: $!\n";
-    my @lines = <$handle>;
-    close($handle) or die "merge.pl: $file: $!\n";
-    chomp(@lines);
-    return @lines;
-}
-
-my (%value, @order);
-for my $line (lines_of($override_file)) {
-    my $option = option_of($line) // next;
-    push @order, $option unless exists $value{$option};
-    $value{$option} = $line;
+my (%line_of, @options);
+open(my $in, '<', $override) or die "Could not open $override\n";
+while (<$in>) {
+    chomp;
+    my $option = option_of($_) // next;
+    next if exists $line_of{$option};
+    $line_of{$option} = $_;
+    push @options, $option;
 }
 
 print "# $arch\n" if defined $arch;
-my %printed;
-for my $line (lines_of($base_file)) {
-    my $option = option_of($line);
-    if (!defined $option || !exists $value{$option}) {
-        print "$line\n";
-    } elsif (!$printed{$option}++) {
-        print "$value{$option}\n";
-    }
+open($in, '<', $base) or die "Could not open $base\n";
+while (<$in>) {
+    chomp;
+    my $option = option_of($_);
+    print defined $option ? delete $line_of{$option} // $_ : $_, "\n";
 }
-for my $option (@order) {
-    print "$value{$option}\n" unless $printed{$option};
-}
+print "$line_of{$_}\n" for grep { exists $line_of{$_} } @options;

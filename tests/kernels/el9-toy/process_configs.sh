@@ -1,84 +1,81 @@
 #!/bin/bash
 # Runs the configurations beside this script through kconfig, each in its place.
 #
-#     PACKAGE_NAME=NAME process_configs.sh [-n] [-c] [-t] [-w] VERSION
+#     PACKAGE_NAME=kernel process_configs.sh [-a] [-c] [-n] [-t] [-w] VERSION
 #
-# It takes NAME-VERSION*.config, whose first line names the architecture. With -n
-# an option without a value is an error, with -w what kconfig warns of, and with
-# -c an option that comes out with another value than it went in. -t leaves the
-# files as they are.
+# It takes PACKAGE_NAME-VERSION*.config, whose first line names the architecture.
+# With -n an option without a value is an error, with -w what kconfig warns of, with
+# -c an option that comes out with another value than it went in, with -a all of
+# them. -t leaves the files as they are. Errors do not end it: all are shown at the
+# end.
 
 here=$(dirname "$(readlink -f "$0")")
-top=$(dirname "$here")
 
-fail() {
-	echo "$1"
-	cat "$2"
-	exit 1
-}
-
-# Prints which options of file $1 have another value in file $2.
+# Which options of file $1 have another value in file $2.
 mismatches() {
 	awk '
 		/^CONFIG_[A-Za-z0-9_]+=/ {
-			name = substr($0, 1, index($0, "=") - 1)
+			option = substr($0, 1, index($0, "=") - 1)
 			value = substr($0, index($0, "=") + 1)
+			said = "Found " option "=" value " after generation, had " option "="
 		}
 		/^# CONFIG_[A-Za-z0-9_]+ is not set$/ {
-			name = $2
+			option = $2
 			value = "is not set"
+			said = "Found # " option " is not set, after generation, had " option " "
 		}
-		name == "" { next }
-		NR == FNR { had[name] = value }
-		NR != FNR && (name in had) && had[name] != value {
-			if (value == "is not set")
-				print "Found # " name " is not set, after generation, had " name " " had[name] " in Source tree"
-			else
-				print "Found " name "=" value " after generation, had " name "=" had[name] " in Source tree"
+		option == "" { next }
+		NR == FNR { had[option] = value }
+		NR != FNR && (option in had) && had[option] != value {
+			print said had[option] " in Source tree"
 		}
-		{ name = "" }
+		{ option = "" }
 	' "$1" "$2"
 }
 
 while [[ ${1-} = -* ]]; do
 	case $1 in
-	-n) new=x ;;
+	-a) check=x new=x warn=x ;;
 	-c) check=x ;;
+	-n) new=x ;;
 	-t) trial=x ;;
-	-w) warnings=x ;;
-	*) echo "process_configs.sh [ -n|-c|-t|-w ] kernel_version"; exit 1 ;;
+	-w) warn=x ;;
+	*) echo "process_configs.sh [ options ] kernel_version"; exit 1 ;;
 	esac
 	shift
 done
 
-cd "$top"
+cd "$(dirname "$here")" || exit 1
 for cfg in "$here/$PACKAGE_NAME-$1"*.config; do
 	arch=$(head -1 "$cfg" | cut -b 3-)
-	echo -n "Processing $cfg ... "
+	variant=$(basename "$cfg" .config | cut -d - -f 3-)
+	echo "Processing $cfg ... "
 	cp "$cfg" .config
 
-	make ARCH=$arch listnewconfig | grep CONFIG_ > .newoptions
+	awk -v name="$cfg.orig" -f scripts/kconfig/warnings.awk net/netfilter/ipvs/Kconfig .config > .warnings
+	make ARCH="$arch" listnewconfig | sed -n 's/^CONFIG_.*/^&=/p' > .newoptions
+	make ARCH="$arch" olddefconfig > /dev/null || exit 1
+
 	if [ "$new" ] && [ -s .newoptions ]; then
-		fail "Found unset config items, please set them to an appropriate value" .newoptions
-	fi
+		echo "Found unset config items in $arch $variant, please set them to an appropriate value"
+		grep -f .newoptions .config
+	fi >> .errors
+	if [ "$warn" ] && [ -s .warnings ]; then
+		echo "Found misconfigured config items in $arch $variant, please set them to an appropriate value"
+		cat .warnings
+	fi >> .errors
+	mismatches "$cfg" .config > .differences
+	if [ "$check" ] && [ -s .differences ]; then
+		echo "Error: Mismatches found in configuration files for $arch $variant"
+		cat .differences
+	fi >> .mismatches
 
-	awk -v name="$cfg" -f scripts/kconfig/warnings.awk net/netfilter/ipvs/Kconfig .config > .warnings
-	if [ "$warnings" ] && [ -s .warnings ]; then
-		fail "Found misconfigured config items, please set them to an appropriate value" .warnings
-	fi
-
-	make ARCH=$arch olddefconfig > /dev/null || exit 1
-	mismatches "$cfg" .config > .mismatches
-	if [ "$check" ] && [ -s .mismatches ]; then
-		fail "Error: Mismatches found in configuration files" .mismatches
-	fi
-
-	if [ ! "$trial" ]; then
-		echo "# $arch" > "$cfg"
-		cat .config >> "$cfg"
-	fi
-	rm -f .config .newoptions .warnings .mismatches
-	echo "done"
+	[ "$trial" ] || { echo "# $arch"; cat .config; } > "$cfg"
+	echo "Processing $cfg complete"
 done
 
+cat .errors .mismatches
+errors=$(cat .errors .mismatches | wc -l)
+rm -f .config .warnings .newoptions .differences .errors .mismatches
+[ "$errors" -eq 0 ] || exit 1
 echo "Processed config files are in $here"

@@ -11,31 +11,6 @@
 
 here=$(dirname "$(readlink -f "$0")")
 
-# What kconfig says of .config, which it knows as $1: of the options that it has
-# an int is a whole number, and none is given twice.
-warnings() {
-	awk -v name="$1.orig" '
-		FILENAME ~ /Kconfig$/ {
-			if ($1 ~ /config$/)
-				known[symbol = $2]
-			is_int[symbol] = is_int[symbol] || $1 == "int"
-			next
-		}
-		match($0, /^CONFIG_[A-Za-z0-9_]+=/) {
-			symbol = substr($0, 8, RLENGTH - 8)
-			value = substr($0, RLENGTH + 1)
-			if (!(symbol in known))
-				next
-			if (symbol in seen)
-				print name ":" FNR ":warning: override: reassigning to symbol " symbol
-			if (is_int[symbol] && value !~ /^-?(0|[1-9][0-9]*)$/)
-				print name ":" FNR ":warning: symbol value \047" value "\047 invalid for " symbol
-			else
-				seen[symbol]
-		}
-	' $(find net -name Kconfig) .config
-}
-
 # Which options of file $1 have another value in file $2.
 mismatches() {
 	awk '
@@ -77,7 +52,7 @@ for cfg in "$here/$SPECPACKAGE_NAME-$1"*.config; do
 	echo "Processing $cfg ... "
 	cp "$cfg" .config
 
-	warnings "$cfg" > .warnings
+	awk -v name="$cfg.orig" -f scripts/kconfig/warnings.awk net/netfilter/ipvs/Kconfig .config > .warnings
 	make ARCH="$arch" listnewconfig | sed -n 's/^CONFIG_.*/^&=/p' > .newoptions
 	make ARCH="$arch" olddefconfig > /dev/null || exit 1
 
