@@ -151,6 +151,8 @@ pub struct Build {
     /// `--define`s of every build, name to value.
     #[serde(default)]
     pub defines: BTreeMap<String, String>,
+    /// The macro that holds the distribution's number, such as `rhel`.
+    pub number: Option<String>,
 }
 
 /// What a profile adds to [`Build`].
@@ -302,6 +304,21 @@ impl Recipe {
         })
     }
 
+    /// Returns the `--define`s of every build, with the distribution's number as the release tells it.
+    #[must_use]
+    pub fn defines(&self, release: &str) -> BTreeMap<String, String> {
+        let mut defines = self.build.defines.clone();
+        let number = || {
+            let pattern = Regex::new(&format!("^(?:{})$", self.release.dist)).ok()?;
+            let found = release.split('.').skip(1).find_map(|part| pattern.captures(part))?;
+            found.get(1).map(|number| number.as_str().to_owned())
+        };
+        if let (Some(name), Some(number)) = (&self.build.number, number()) {
+            defines.insert(name.clone(), number);
+        }
+        defines
+    }
+
     /// Returns a release with the buildid where the family carries it.
     #[must_use]
     pub fn marked(&self, release: &str, buildid: &str) -> String {
@@ -328,4 +345,42 @@ impl Recipe {
 pub fn glob(pattern: &str, arch: &str, version: &str) -> Result<GlobMatcher, globset::Error> {
     let filled = pattern.replace("{arch}", arch).replace("{version}", version);
     GlobBuilder::new(&filled).build().map(|glob: Glob| glob.compile_matcher())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn builtin(name: &str) -> Recipe {
+        builtin::all().unwrap().into_iter().find(|recipe| recipe.name == name).unwrap()
+    }
+
+    #[test]
+    fn the_number_of_the_distribution_comes_from_the_release() {
+        assert_eq!(builtin("fedora").defines("301.fc41").get("fedora").map(String::as_str), Some("41"));
+        assert_eq!(builtin("el10").defines("211.37.1.el10_2").get("rhel").map(String::as_str), Some("10"));
+        assert_eq!(builtin("el8").defines("80.el8").get("rhel").map(String::as_str), Some("8"));
+        assert!(builtin("el6").defines("220.el6").is_empty());
+    }
+
+    #[test]
+    fn each_release_has_one_recipe() {
+        for (nvr, family) in [
+            ("kernel-2.6.18-308.13.1.el5", "el5"),
+            ("kernel-2.6.32-754.35.1.el6.centos.plus", "el6"),
+            ("kernel-3.10.0-1160.119.1.el7_9.ciqcbr.3.1", "el7"),
+            ("kernel-4.18.0-553.el8_10", "el8"),
+            ("kernel-5.14.0-362.24.1.el9_3.0.1", "el9"),
+            ("kernel-6.12.0-55.9.1.el10_0", "el10"),
+            ("kernel-3.17.6-200.fc20", "fedora"),
+            ("kernel-ml-5.2.0-1.el7.elrepo", "elrepo"),
+            ("kernel-uek-5.15.0-206.153.7.el9uek", "uek"),
+        ] {
+            let (rest, release) = nvr.rsplit_once('-').unwrap();
+            let (name, _) = rest.rsplit_once('-').unwrap();
+            let recipes = builtin::all().unwrap();
+            let covering: Vec<_> = recipes.iter().filter(|recipe| recipe.covers(name, release)).collect();
+            assert_eq!(covering.iter().map(|recipe| recipe.name.as_str()).collect::<Vec<_>>(), [family], "{nvr}");
+        }
+    }
 }

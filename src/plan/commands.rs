@@ -19,6 +19,8 @@ pub(super) struct Rpm<'a> {
     pub(super) user: &'a Account,
     /// The spec's name.
     pub(super) spec: &'a str,
+    /// The source package's release.
+    pub(super) release: &'a str,
     /// `%dist`, if the spec takes the host's.
     pub(super) dist: Option<&'a str>,
 }
@@ -48,7 +50,7 @@ impl Rpm<'_> {
         let with = self.recipe.build.with.iter().chain(&profile.with).chain(&self.request.with);
         let without = self.recipe.build.without.iter().chain(&profile.without).chain(&self.request.without);
         let jobs = self.request.jobs.unwrap_or(self.host.cpus).max(1);
-        let mut defines = self.recipe.build.defines.clone();
+        let mut defines = self.recipe.defines(self.release);
         if let Some(dist) = self.dist {
             defines.insert("dist".into(), dist.to_owned());
         }

@@ -1,8 +1,6 @@
 //! What the release becomes: worked out by evaluating the spec before and after the edit, and never taken on trust where
 //! that is possible.
 
-use std::collections::BTreeMap;
-
 use super::{Choice, Error, ReleaseUsed, Request, Source};
 use crate::edit::spec::{self, Carried, Context, Dist, Sources};
 use crate::recipe::{DistPlace, Recipe};
@@ -27,7 +25,7 @@ pub(super) fn decide(
     let recipe = &choice.recipe;
     let header = &source.header.nvr;
     let sources = Sources { spec: name, texts: &source.texts };
-    let mut context = context(request, recipe, arch);
+    let mut context = context(request, recipe, arch, &header.release);
     let dist = match spec::dist_of(&sources, &context, header) {
         Dist::InSpec => None,
         Dist::Given(dist) => Some(dist),
@@ -59,12 +57,12 @@ pub(super) fn decide(
 }
 
 /// What rpmbuild will be told, as far as the spec can see it.
-fn context(request: &Request, recipe: &Recipe, arch: &str) -> Context {
+fn context(request: &Request, recipe: &Recipe, arch: &str, release: &str) -> Context {
     let profile = recipe.profiles.get(request.profile.name()).cloned().unwrap_or_default();
     let all = |each: [&[String]; 3]| each.concat();
     Context {
         arch: arch.to_owned(),
-        defines: recipe.build.defines.clone().into_iter().collect::<BTreeMap<_, _>>(),
+        defines: recipe.defines(release),
         with: all([&recipe.build.with, &profile.with, &request.with]),
         without: all([&recipe.build.without, &profile.without, &request.without]),
     }

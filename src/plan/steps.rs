@@ -34,6 +34,7 @@ impl Ground<'_> {
             layout: &self.layout,
             user: &self.user,
             spec: &self.spec,
+            release: &header.nvr.release,
             dist: self.released.used.dist.as_deref(),
         };
         let mut steps = vec![

@@ -115,6 +115,11 @@ const BUILD: &[Key] = &[
     may("with", WORDS, "are the `--with` of every build"),
     may("without", WORDS, "are the `--without` of every build"),
     may("defines", Kind::Map(&Kind::Text), "are the `--define` of every build"),
+    may(
+        "number",
+        Kind::Word,
+        "is the macro that holds the distribution's number: what the first group of `dist` matches",
+    ),
 ];
 
 const PROFILES: &[Key] = &[

@@ -223,7 +223,7 @@ fn values_outside_the_range_of_each_kernel_are_refused_by_its_own_word() {
         let srpm = sandbox.srpm(&Toy::of(&recipe.name).pack());
         let (most, origin) = match recipe.name.as_str() {
             "el5" => (20, "include/net/ip_vs.h of this kernel"),
-            "el10" => (27, "net/netfilter/ipvs/Kconfig of this kernel"),
+            "el10" | "fedora" => (27, "net/netfilter/ipvs/Kconfig of this kernel"),
             _ => (20, "net/netfilter/ipvs/Kconfig of this kernel"),
         };
         for bits in [7, most + 1] {
