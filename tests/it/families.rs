@@ -250,13 +250,23 @@ fn the_other_architectures_of_a_family_are_planned() {
     }
 }
 
+/// A family that nobody knows, made from el8's: its dist, its mark, its version and the size of its table are its own.
+fn fork() -> Toy {
+    Toy::of("el8")
+        .stock(20)
+        .replace("kernel.spec", "# define buildid .local\n", "# define buildid .local\n%define buildid .fork\n")
+        .replace("kernel.spec", "%define pkgrelease 193.28.1.el8_2\n", "%define pkgrelease 13.tk1\n")
+        .replace("kernel.spec", "%define specrelease 193.28.1%{?dist}\n", "%define specrelease 13%{?dist}\n")
+        .write("dist", ".tk1\n")
+}
+
 #[test]
 fn a_fork_with_another_dist_is_detected_by_its_content() {
     if !require("rpmbuild") {
         return;
     }
     let sandbox = Sandbox::new();
-    let srpm = sandbox.srpm(&Toy::of("unknown").pack());
+    let srpm = sandbox.srpm(&fork().pack());
     let planned = sandbox.plan(&srpm, "18").exits(0);
     planned.prints("detected by content: CONFIG_IP_VS_TAB_BITS is set as in el8");
     planned.prints("assumed   which packages come out is the spec's own word");
@@ -271,7 +281,7 @@ fn a_fork_with_another_dist_is_detected_by_its_content() {
 fn a_fork_whose_configs_nobody_would_read_is_refused() {
     let sandbox = Sandbox::new();
     // The option is in a second place that el8's way does not know.
-    let toy = Toy::of("unknown").write("local-of-ours", "CONFIG_IP_VS=m\nCONFIG_IP_VS_TAB_BITS=18\n");
+    let toy = fork().write("local-of-ours", "CONFIG_IP_VS=m\nCONFIG_IP_VS_TAB_BITS=18\n");
     let toy = toy.replace(
         "kernel.spec",
         "Source42: process_configs.sh\n",
