@@ -41,33 +41,17 @@ pub enum Error {
         /// What was looked for.
         what: String,
     },
-    /// The line to be changed is there more than once.
-    #[error("`{file}` has {} lines {what} (lines {}), expected exactly one", lines.len(), join(lines))]
-    Several {
-        /// The file.
-        file: String,
-        /// What was looked for.
-        what: String,
-        /// Where it was found, from 1.
-        lines: Vec<usize>,
-    },
-    /// The spec defines a buildid but nothing in it uses one.
-    #[error("`{file}` never uses `%{{?buildid}}`, so its release cannot carry `{buildid}`")]
-    BuildidUnused {
-        /// The file.
-        file: String,
-        /// What would have been set.
-        buildid: String,
-    },
-    /// The line is there, but the release does not come out as it should.
-    #[error("`{file}` line {line} does not bring `{buildid}` into the release exactly once")]
-    NoEffect {
+    /// A line reads otherwise than when the edit was planned.
+    #[error("line {line} of `{file}`: expected `{expected}`, found {}", quoted(found.as_deref()))]
+    Differs {
         /// The file.
         file: String,
         /// The line, from 1.
         line: usize,
-        /// What should be in the release.
-        buildid: String,
+        /// What it should read.
+        expected: String,
+        /// What it reads; `None` when the text is shorter.
+        found: Option<String>,
     },
     /// The patch hook already holds something that is not ours.
     #[error("`{file}` already holds {bytes} bytes, expected the empty file of an unmodified source package")]
@@ -79,8 +63,8 @@ pub enum Error {
     },
 }
 
-fn join(lines: &[usize]) -> String {
-    lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+fn quoted(line: Option<&str>) -> String {
+    line.map_or_else(|| "no such line".to_owned(), |line| format!("`{line}`"))
 }
 
 /// Splits a text into lines that keep their ends, so that joining them gives the text back byte for byte.

@@ -188,10 +188,10 @@ mod tests {
     fn a_patch_sets_the_option_only_in_the_file_that_it_is_about() {
         let path = "arch/x86/configs/toy_defconfig";
         let hunk = "@@ -1 +1 @@\n-CONFIG_IP_VS_TAB_BITS=12\n+CONFIG_IP_VS_TAB_BITS=20\n";
-        let patch = |file: &str| format!("--- a/{file}\n+++ b/{file}\t2026-01-01\n{hunk}");
-        assert!(sets_option(&patch(path), path));
-        assert!(!sets_option(&patch("arch/arm/configs/toy_defconfig"), path));
-        assert!(!sets_option(&format!("{}--- a/x\n+++ b/x\n{hunk}", patch(path).replace("+CONFIG", " CONFIG")), path));
-        assert!(sets_option(&format!("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n{}", patch(path)), path));
+        let diff = |file: &str| format!("--- a/{file}\n+++ b/{file}\t2026-01-01\n{hunk}");
+        assert!(sets_option(&diff(path), path));
+        assert!(!sets_option(&diff("arch/arm/configs/toy_defconfig"), path));
+        assert!(!sets_option(&format!("{}--- a/x\n+++ b/x\n{hunk}", diff(path).replace("+CONFIG", " CONFIG")), path));
+        assert!(sets_option(&format!("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n{}", diff(path)), path));
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::host::Refused;
-use crate::edit;
+use crate::edit::{self, spec};
 use crate::ipvs::bits::{Bits, Range};
 
 /// Why there is no plan.
@@ -131,6 +131,9 @@ pub enum Error {
     /// An edit does not apply.
     #[error("the edit does not apply")]
     Edit(#[from] edit::Error),
+    /// The spec cannot be made to carry the buildid.
+    #[error("the release cannot be marked")]
+    Spec(#[from] spec::Error),
     /// Nobody known has signed the package.
     #[error("`{srpm}` is not signed by a key that can be checked ({why})")]
     Unsigned {
@@ -237,21 +240,19 @@ impl Error {
             Self::NotRoot { .. } => "leave out `--user`".into(),
             Self::OtherResults { .. } => "name another directory with `--out`, or move that one away".into(),
             Self::Place { refused, .. } => refused.hint.clone(),
-            Self::Edit(error) => match error {
-                edit::Error::Missing { .. } => {
-                    "this source package is not laid out as its family's: pass a recipe that fits as `--recipe FILE`"
-                        .into()
-                }
-                edit::Error::Several { .. } => {
+            Self::Edit(edit::Error::Missing { .. }) => {
+                "this source package is not laid out as its family's: pass a recipe that fits as `--recipe FILE`".into()
+            }
+            Self::Spec(error) => match error {
+                spec::Error::Several { .. } => {
                     "remove the extra lines from the source package: kbuild does not guess which one counts".into()
                 }
-                edit::Error::NoEffect { .. } => {
-                    "its release is made in a way that kbuild does not follow: set `buildid` in the source package yourself"
-                        .into()
-                }
-                edit::Error::BuildidUnused { .. } | edit::Error::HookTaken { .. } => return None,
+                spec::Error::Taken { .. } => "choose another one with `--buildid`".into(),
+                _ => "its release is made in a way that kbuild does not follow: set `buildid` in the source package \
+                     yourself"
+                    .into(),
             },
-            Self::Arch { .. } => return None,
+            Self::Edit(_) | Self::Arch { .. } => return None,
         })
     }
 
@@ -276,7 +277,7 @@ impl Error {
             | Self::OtherResults { .. }
             | Self::Place { .. } => 4,
             Self::Unsigned { .. } | Self::BadSignature { .. } | Self::LeftOut { .. } => 6,
-            Self::Edit(_) | Self::InTree { .. } => 7,
+            Self::Edit(_) | Self::Spec(_) | Self::InTree { .. } => 7,
         }
     }
 }

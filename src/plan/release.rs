@@ -2,7 +2,7 @@
 //! that is possible.
 
 use super::{Choice, Error, ReleaseUsed, Request, Source};
-use crate::edit::spec::{self, Carried, Context, Dist, Sources};
+use crate::edit::spec::{self, Carried, Carrier, Context, Dist, Sources};
 use crate::recipe::{DistPlace, Recipe};
 use crate::rpm::nvr::Nvr;
 
@@ -24,11 +24,11 @@ pub(super) fn decide(
 ) -> Result<Released, Error> {
     let recipe = &choice.recipe;
     let header = &source.header.nvr;
-    let sources = Sources { spec: name, texts: &source.texts };
+    let sources = Sources::new(name, &source.texts);
     let mut context = context(request, recipe, arch, &header.release);
     let dist = match spec::dist_of(&sources, &context, header) {
-        Dist::InSpec => None,
-        Dist::Given(dist) => Some(dist),
+        Dist::AsItIs => None,
+        Dist::Define { value, .. } => Some(value),
         Dist::Unknown => (recipe.spec.dist == DistPlace::Host).then(|| from_release(recipe, &header.release)).flatten(),
     };
     if let Some(dist) = &dist {
@@ -40,20 +40,24 @@ pub(super) fn decide(
         let why = if unknown.is_empty() { "it comes out as another".to_owned() } else { unknown.join("; ") };
         return Err(Error::Release { spec: name.to_owned(), why });
     }
-    let release = if carried.evaluated {
-        carried.release.clone()
-    } else {
-        recipe.marked(&header.release, request.buildid.as_str())
-    };
+    let release = carried.release.clone().unwrap_or_else(|| recipe.marked(&header.release, request.buildid.as_str()));
     Ok(Released {
         nvr: Nvr { release, ..header.clone() },
-        used: ReleaseUsed {
-            evaluated: carried.evaluated,
-            carrier: format!("`{}` line {}: {}", carried.file, carried.line, carried.how),
-            dist,
-        },
+        used: ReleaseUsed { evaluated: carried.evaluated, carrier: carrier(&carried), dist },
         carried,
     })
+}
+
+/// Says in which line the buildid goes, and what that line is.
+fn carrier(carried: &Carried) -> String {
+    let how = match carried.how {
+        _ if carried.before.as_ref() == Some(&carried.after) => "it is there already",
+        Carrier::Marker => "the marker that the spec leaves for it",
+        Carrier::Extended => "a definition that was in force is extended",
+        Carrier::Inserted => "a definition is put in: the spec uses one and has no place for it",
+        Carrier::ReleaseLine => "the Release line: nothing in the spec uses a buildid",
+    };
+    format!("`{}` line {}: {how}", carried.file, carried.line)
 }
 
 /// What rpmbuild will be told, as far as the spec can see it.
@@ -61,7 +65,7 @@ fn context(request: &Request, recipe: &Recipe, arch: &str, release: &str) -> Con
     let profile = recipe.profiles.get(request.profile.name()).cloned().unwrap_or_default();
     let all = |each: [&[String]; 3]| each.concat();
     Context {
-        arch: arch.to_owned(),
+        target: arch.to_owned(),
         defines: recipe.defines(release),
         with: all([&recipe.build.with, &profile.with, &request.with]),
         without: all([&recipe.build.without, &profile.without, &request.without]),

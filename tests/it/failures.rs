@@ -150,19 +150,24 @@ fn a_spec_whose_release_ignores_the_buildid_is_stopped_before_the_build() {
     if !require("rpmbuild") {
         return;
     }
-    // kbuild runs nothing of a spec while it plans, so it cannot see what this one does; rpm does.
+    // kbuild runs nothing of a spec while it plans; where it would be wrong, rpm is asked before the build.
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::new().script("%prep", "echo prep has begun").pack());
+    let rpmspec = sandbox.fake("rpmspec", "echo kernel 2.6.32 220.13.1.el6 x86_64");
+    let outcome = sandbox.ipvs(&srpm, "20").fakes([&rpmspec]).exits(7);
+    outcome.says("2.6.32-220.13.1.el6`, expected `2.6.32-220.13.1.el6.ipvs_20bit`");
+    assert!(!sandbox.work().join("logs/04-build.log").exists(), "rpmbuild was started");
+
+    // What is seen while planning is refused there.
     let toy = Toy::new()
-        .script("%prep", "echo prep has begun")
         .replace("kernel.spec", "%define distro_build 220.13.1\n", "%define distro_build %(echo 220.13.1)\n")
         .replace(
             "kernel.spec",
             "%define pkg_release %{distro_build}%{?dist}%{?buildid}\n",
             "%define pkg_release %{distro_build}%{?dist}\n%define unused %{?buildid}\n",
         );
-    let sandbox = Sandbox::new();
-    let outcome = fails(&sandbox, toy, 7);
-    outcome.says("2.6.32-220.13.1.el6`, expected `2.6.32-220.13.1.el6.ipvs_20bit`");
-    assert!(!sandbox.work().join("logs/04-build.log").exists(), "rpmbuild was started");
+    let srpm = sandbox.srpm(&toy.pack());
+    sandbox.plan(&srpm, "20").refused(7).says("the release cannot be marked: line 16 of `kernel.spec`");
 }
 
 #[test]
