@@ -2,6 +2,7 @@
 
 pub mod args;
 mod boot;
+mod fetch;
 mod ipvs;
 mod plan;
 mod prepare;
@@ -80,6 +81,7 @@ fn dispatch(edge: &Edge, command: Subcommand) -> Result<Output, Error> {
     match command {
         Subcommand::Ipvs(build) => ipvs::run(edge, &build),
         Subcommand::Plan(build) => plan::run(edge, &build),
+        Subcommand::Fetch(what) => fetch::run(edge, &what),
         Subcommand::Verify(verify) => verify::run(edge, &verify),
         Subcommand::Boot(boot) => boot::run(edge, &boot),
         Subcommand::Recipes(what) => recipes::run(edge, &what),

@@ -1,5 +1,8 @@
 //! Why a command failed, for people and for scripts: one text, one hint, one documented exit code.
 
+use std::path::PathBuf;
+
+use crate::pipeline::fetch;
 use crate::proof::packages::FindError;
 use crate::rpm::source;
 use crate::{pipeline, plan, recipe};
@@ -33,6 +36,19 @@ pub enum Error {
     /// The source package is not used.
     #[error(transparent)]
     Source(#[from] source::Error),
+    /// The source package could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] fetch::Error),
+    /// What was fetched is not what was asked for.
+    #[error("`{}` is not what was asked for: expected {expected}, found {found}", path.display())]
+    OtherSource {
+        /// Where it is.
+        path: PathBuf,
+        /// What was asked for.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
     /// There is no plan.
     #[error(transparent)]
     Plan(#[from] plan::Error),
@@ -75,11 +91,12 @@ impl Error {
         match self {
             Self::Usage(_) | Self::Find(_) => 2,
             Self::Recipe(_) | Self::UnknownRecipe { .. } | Self::Input { .. } => 3,
-            Self::Source(source::Error::Open { .. }) => 5,
-            Self::Source(_) => 6,
+            Self::Source(source::Error::Open { .. })
+            | Self::Fetch(fetch::Error::Nowhere { .. } | fetch::Error::Offline { .. }) => 5,
+            Self::Source(_) | Self::OtherSource { .. } => 6,
             Self::Plan(error) => error.exit_code(),
             Self::Pipeline(error) => error.exit_code(),
-            Self::Host { .. } => 4,
+            Self::Host { .. } | Self::Fetch(_) => 4,
         }
     }
 
@@ -89,6 +106,14 @@ impl Error {
         match self {
             Self::Plan(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),
+            Self::Fetch(fetch::Error::Nowhere { .. }) => Some(
+                "name a mirror that has it with `--mirror URL|DIR`, or the package itself with `--srpm FILE|URL`"
+                    .into(),
+            ),
+            Self::Fetch(fetch::Error::Offline { .. }) => {
+                Some("run `kbuild fetch` with the same release while there is a network".into())
+            }
+            Self::OtherSource { .. } => Some("try again, from another mirror".into()),
             Self::Source(source::Error::Binary { .. }) => {
                 Some("take the package that ends in `.src.rpm`; for a built kernel there is `kbuild verify`".into())
             }

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
+    /// Fetch the source package, before anything is known of it.
+    Fetch,
     /// Read what decisions need, before there is a plan.
     Inspect,
     /// Read and check the source package: digests, signature, what is in it.
@@ -37,6 +39,7 @@ impl Stage {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Fetch => "fetch",
             Self::Inspect => "inspect",
             Self::Verify => "verify",
             Self::Unpack => "unpack",

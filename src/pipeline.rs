@@ -8,6 +8,7 @@ mod build;
 mod collect;
 mod edit;
 pub mod error;
+pub mod fetch;
 mod gate;
 pub mod handover;
 mod log;
@@ -16,6 +17,7 @@ pub mod out;
 mod progress;
 mod promise;
 mod prove;
+pub mod store;
 mod unpack;
 mod verify;
 

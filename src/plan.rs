@@ -15,6 +15,7 @@ pub mod instructions;
 pub mod layout;
 mod release;
 pub mod request;
+pub mod resolve;
 mod show;
 pub mod source;
 pub mod step;
@@ -24,7 +25,7 @@ mod switches;
 use serde::{Deserialize, Serialize};
 
 pub use choose::{Choice, by_content, by_release};
-pub use decide::{complete, decide, host_ready, trusted};
+pub use decide::{complete, decide, host_ready, signed, trusted};
 pub use error::Error;
 pub use host::Host;
 pub use layout::Layout;

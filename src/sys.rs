@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod exec;
 pub mod files;
+pub mod http;
 pub mod lock;
 pub mod probe;
 pub mod processes;

@@ -63,6 +63,8 @@ pub enum Subcommand {
     Ipvs(Build),
     /// Print what `kbuild ipvs` would do with the same arguments, without doing it
     Plan(Build),
+    /// Fetch the source package of a release, and check it
+    Fetch(Fetch),
     /// Prove from packages that anybody built what table their kernel has (levels 3 and 4)
     Verify(Verify),
     /// Boot the kernel of packages that anybody built and see what table it has (level 5)
@@ -85,9 +87,15 @@ pub struct Build {
     /// Size of the table, as a power of two; several make one build each
     #[arg(long, value_name = "N", required = true, value_delimiter = ',')]
     pub bits: Vec<Bits>,
-    /// The kernel's source package
-    #[arg(long, value_name = "FILE", required = true)]
-    pub srpm: PathBuf,
+    /// The kernel's source package: a file or a URL
+    #[arg(long, value_name = "FILE|URL", required_unless_present = "release", conflicts_with = "release")]
+    pub srpm: Option<PathBuf>,
+    /// The release whose source package is to be fetched, such as 2.6.32-220.13.1.el6
+    #[arg(long, value_name = "R")]
+    pub release: Option<String>,
+    /// Where from, and what is trusted.
+    #[command(flatten)]
+    pub origin: Origin,
     /// Architecture [default: this machine's]
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<String>,
@@ -139,12 +147,46 @@ pub struct Build {
     /// Templates of your own, by the names that kbuild's have: install.md
     #[arg(long, value_name = "DIR")]
     pub templates: Option<PathBuf>,
+}
+
+/// Where source packages come from, and what is trusted.
+#[derive(Debug, Args)]
+pub struct Origin {
+    /// Look here first: a copy of the vault, or a directory with the package; may be given several times
+    #[arg(long, value_name = "URL|DIR", env = "KBUILD_MIRROR", value_delimiter = ',')]
+    pub mirror: Vec<String>,
+    /// Ask no server: take what is in the store
+    #[arg(long)]
+    pub offline: bool,
+    /// Where fetched source packages are kept [default: /var/cache/kbuild-store as root, else ~/.cache/kbuild-store]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// How long a server may be silent
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub silence: u64,
     /// A public key that you trust to sign source packages
     #[arg(long, value_name = "FILE")]
     pub key: Vec<PathBuf>,
     /// Take a source package that nobody known has signed
     #[arg(long)]
     pub allow_unsigned: bool,
+}
+
+/// Arguments of `fetch`.
+#[derive(Debug, Args)]
+pub struct Fetch {
+    /// The release, such as 2.6.32-220.13.1.el6, with or without the package's name before it
+    #[arg(long, value_name = "R")]
+    pub release: String,
+    /// Where from, and what is trusted.
+    #[command(flatten)]
+    pub origin: Origin,
+    /// Put it here, too
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print where it would be looked for, and why, and fetch nothing
+    #[arg(long)]
+    pub print_urls: bool,
 }
 
 /// What to do with recipes.

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use super::args::Build;
 use super::render::Format;
@@ -18,7 +19,7 @@ use crate::sys::signal::Cancel;
 use crate::sys::{exec, probe, user};
 
 pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
-    let plans = prepare::plans(edge, args)?;
+    let (plans, srpm) = prepare::plans(edge, args)?;
     // From here on there is something to end in an orderly way.
     let cancel = Cancel::install().map_err(|source| Error::Host { what: "cannot watch for signals".into(), source })?;
     let reporter = &*edge.reporter;
@@ -39,7 +40,7 @@ pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
             Workplace::enter(plan)
                 .and_then(|workplace| pipeline::run(plan, args.fresh, &workplace, reporter, &cancel, &mut out))
         } else {
-            as_other_user(edge, args, plan, &cancel, &mut out)
+            as_other_user(edge, args, plan, &srpm, &cancel, &mut out)
         };
         let manifest = manifest.and_then(|manifest| {
             let failed = |source| pipeline::Error::io("results of an earlier run cannot be removed", source);
@@ -59,6 +60,7 @@ fn as_other_user(
     edge: &Edge,
     args: &Build,
     plan: &Plan,
+    srpm: &Path,
     cancel: &Cancel,
     out: &mut Directory,
 ) -> Result<Manifest, pipeline::Error> {
@@ -88,7 +90,7 @@ fn as_other_user(
     // The account may have been made just now: the plan gets its numbers.
     let mut plan = plan.clone();
     (plan.user.uid, plan.user.gid) = (Some(account.uid), Some(account.gid));
-    let outcome = handover::order(ours, &plan, args.fresh, &args.srpm, &*edge.reporter, out);
+    let outcome = handover::order(ours, &plan, args.fresh, srpm, &*edge.reporter, out);
     let how = worker.wait();
     match (outcome, cancel.signal()) {
         (Err(pipeline::Error::Worker { .. }), Some(signal)) => Err(pipeline::Error::Cancelled { signal }),
@@ -127,5 +129,5 @@ fn result(format: Format, plan: &Plan, manifest: &Manifest) -> String {
 }
 
 fn is_package(name: &str) -> bool {
-    std::path::Path::new(name).extension().is_some_and(|ending| ending == "rpm")
+    Path::new(name).extension().is_some_and(|ending| ending == "rpm")
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Edge;
 use super::args::Build;
+use super::fetch::{self, Obtained};
 use crate::error::Error;
 use crate::event::{Event, Stage};
 use crate::ipvs::bits::OPTION;
@@ -22,21 +23,31 @@ use crate::sys::user::{self, Entry};
 /// Who builds when root starts kbuild and names nobody.
 const BUILDER: &str = "mockbuild";
 
-/// Makes a plan for each value asked for. Nothing is done: what is refused leaves no trace.
-pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Vec<Plan>, Error> {
+/// Makes a plan for each value asked for, and returns them with the source package. Nothing is done but that this is
+/// fetched if need be: what is refused leaves no other trace.
+pub(super) fn plans(edge: &Edge, args: &Build) -> Result<(Vec<Plan>, PathBuf), Error> {
     let facts = probe::facts();
-    let requests = requests(edge, args)?;
-    let (Some(first), srpm) = (requests.first(), absolute(&args.srpm)?) else { return Ok(Vec::new()) };
+    let mut requests = requests(edge, args)?;
+    let Some(first) = requests.first() else { return Ok((Vec::new(), PathBuf::new())) };
 
     // Cheap refusals first: the host, then the header, then the payload.
     let work = absolute(args.work.as_deref().unwrap_or(&facts.default_work))?;
     plan::host_ready(first, &host(&facts, args, &work, &first.out)?)?;
 
+    let srpm = source_package(edge, args, &facts)?;
+    for request in &mut requests {
+        request.srpm.clone_from(&srpm.path);
+    }
+    let Some(first) = requests.first() else { return Ok((Vec::new(), PathBuf::new())) };
+    let Obtained { path: srpm, promised } = srpm;
     let started = std::time::Instant::now();
     let what = format!("reading {}", srpm.display());
     edge.reporter.report(&Event::StageStarted { stage: Stage::Inspect, what });
-    let keys = keys(&args.key)?;
+    let keys = keys(&args.origin.key)?;
     let header = source::header(&srpm, &keys, &mut pipeline::bytes(&*edge.reporter, Stage::Inspect, "hashing".into()))?;
+    if let Some(promised) = &promised {
+        promised.kept(&header, &srpm)?;
+    }
     let choice = choose(args.recipe.as_deref(), &header)?;
     let file = srpm.file_name().unwrap_or_default().to_string_lossy();
     plan::trusted(first, &file, &header.signature)?;
@@ -57,16 +68,17 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Vec<Plan>, Error> {
     let seconds = started.elapsed().as_secs_f64();
     edge.reporter.report(&Event::StageFinished { stage: Stage::Inspect, seconds });
 
-    requests
+    let plans: Result<Vec<Plan>, Error> = requests
         .iter()
         .map(|request| {
             let host = host(&facts, args, &work, &request.out)?;
             Ok(plan::decide(request, &choice, &source, &host)?)
         })
-        .collect()
+        .collect();
+    Ok((plans?, srpm))
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, Error> {
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Error> {
     probe::absolute(path).map_err(|source| Error::Host { what: "cannot tell the present directory".into(), source })
 }
 
@@ -103,7 +115,8 @@ fn requests(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
                 .map_err(|error: crate::rpm::nvr::BuildIdError| Error::Usage(error.to_string()))?;
             Ok(Request {
                 bits: *bits,
-                srpm: absolute(&args.srpm)?,
+                // Known when it was fetched.
+                srpm: PathBuf::new(),
                 arch: args.arch.clone(),
                 mode: args.mode.into(),
                 profile: args.profile.into(),
@@ -117,12 +130,23 @@ fn requests(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
                 until: args.until.map(Into::into),
                 fresh: args.fresh,
                 boot: args.boot,
-                allow_unsigned: args.allow_unsigned,
+                allow_unsigned: args.origin.allow_unsigned,
                 template: template.clone(),
                 reproduce: edge.command_line.clone(),
             })
         })
         .collect()
+}
+
+/// Returns the source package: the file that was named, or what was fetched.
+fn source_package(edge: &Edge, args: &Build, facts: &Facts) -> Result<Obtained, Error> {
+    let named = args.srpm.as_deref();
+    match (named.and_then(Path::to_str).filter(|text| fetch::is_url(text)), named, &args.release) {
+        (Some(url), _, _) => fetch::url(edge, url, &args.origin, facts),
+        (None, Some(path), _) => Ok(Obtained { path: absolute(path)?, promised: None }),
+        (None, None, Some(release)) => fetch::release(edge, release, args.recipe.as_deref(), &args.origin, facts),
+        (None, None, None) => Err(Error::Usage("say `--srpm FILE|URL` or `--release R`".into())),
+    }
 }
 
 fn patch(path: &Path) -> Result<Patch, Error> {
@@ -144,7 +168,7 @@ fn template(dir: Option<&Path>) -> Result<String, Error> {
     Ok(text)
 }
 
-fn keys(paths: &[PathBuf]) -> Result<Vec<Key>, Error> {
+pub(super) fn keys(paths: &[PathBuf]) -> Result<Vec<Key>, Error> {
     let unusable = |source| Error::Input { what: "the key".into(), source };
     paths
         .iter()

@@ -170,6 +170,14 @@ fn tools(request: &Request, host: &Host) -> Result<(), Error> {
 /// # Errors
 /// The source package (`srpm` is its file name) is not to be used.
 pub fn trusted(request: &Request, srpm: &str, signature: &Signature) -> Result<Vec<String>, Error> {
+    signed(request.allow_unsigned, srpm, signature)
+}
+
+/// The same, for a package of which nothing else is asked.
+///
+/// # Errors
+/// As [`trusted`].
+pub fn signed(allow_unsigned: bool, srpm: &str, signature: &Signature) -> Result<Vec<String>, Error> {
     let why = match signature {
         Signature::Good { .. } => return Ok(Vec::new()),
         Signature::Bad { why } => {
@@ -178,7 +186,7 @@ pub fn trusted(request: &Request, srpm: &str, signature: &Signature) -> Result<V
         Signature::Unsigned => "it has no signature".to_owned(),
         Signature::NoKey { signer } => format!("signed by {signer}, whose key was not given"),
     };
-    if request.allow_unsigned {
+    if allow_unsigned {
         Ok(vec![format!("`{srpm}` is used although nobody known has signed it ({why}): --allow-unsigned")])
     } else {
         Err(Error::Unsigned { srpm: srpm.to_owned(), why })

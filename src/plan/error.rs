@@ -88,6 +88,18 @@ pub enum Error {
         /// What its spec names.
         left_out: Vec<String>,
     },
+    /// A release that is none.
+    #[error("`{text}` is no release, expected one such as `2.6.32-220.13.1.el6`")]
+    NotARelease {
+        /// What was given.
+        text: String,
+    },
+    /// No recipe covers a release, so nobody knows where its source package is.
+    #[error("no recipe covers `{release}`, so it is not known where its source package is")]
+    NoFamily {
+        /// The release.
+        release: String,
+    },
     /// The spec has no hook for patches.
     #[error("the recipe `{recipe}` knows no hook through which a patch could go")]
     NoHook {
@@ -220,6 +232,10 @@ impl Error {
             Self::InTree { paths, hook, .. } => in_tree_hint(paths, hook.as_deref()),
             Self::Specs { .. } => "name the right one in a recipe and pass it as `--recipe FILE`".into(),
             Self::Switch { meant, .. } => meant.clone(),
+            Self::NotARelease { .. } => "give version and release, as `rpm -q kernel` or `uname -r` says them".into(),
+            Self::NoFamily { .. } => {
+                "pass the source package itself as `--srpm FILE|URL`; `kbuild recipes list` shows the families".into()
+            }
             Self::LeftOut { .. } => {
                 "its packager left that out (`NoSource:`): unpack the package, put the file beside the others, and \
                  pack it again with `rpmbuild -bs` and without the `NoSource:` line"
@@ -267,6 +283,8 @@ impl Error {
             | Self::Switch { .. }
             | Self::Release { .. }
             | Self::NoHook { .. }
+            | Self::NotARelease { .. }
+            | Self::NoFamily { .. }
             | Self::Arch { .. }
             | Self::BootArch { .. }
             | Self::UnameTooLong { .. }

@@ -151,7 +151,11 @@ const REQUIRES: &[Key] =
 
 const VAULT: &[Key] = &[
     may("points", Kind::Map(&Kind::Text), "give the point release to the first number of a release"),
-    must("urls", Kind::List(&Kind::Template(&["point", "version", "release", "name", "srpm"])), "are tried in order"),
+    must(
+        "urls",
+        Kind::List(&Kind::Template(&["point", "minor", "version", "release", "name", "srpm"])),
+        "are tried in order",
+    ),
 ];
 
 const TRUST: &[Key] = &[must("keys", Kind::List(&Kind::Table(KEY)), "are the keys, by primary fingerprint")];

@@ -32,6 +32,22 @@ pub enum Error {
     },
 }
 
+/// Takes a lock, waiting for whoever has it; `waiting` is told so once.
+///
+/// # Errors
+/// The lock file cannot be made.
+pub fn wait(file: &Path, waiting: &mut dyn FnMut()) -> Result<Lock, Error> {
+    let io = |source| Error::Io { path: file.to_owned(), source };
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(file).map_err(io)?.into_file();
+    match opened.try_lock() {
+        Ok(()) => return Ok(Lock { file: opened }),
+        Err(TryLockError::WouldBlock) => waiting(),
+        Err(TryLockError::Error(source)) => return Err(io(source)),
+    }
+    opened.lock().map_err(io)?;
+    Ok(Lock { file: opened })
+}
+
 /// Takes the lock of a work directory without waiting.
 ///
 /// # Errors

@@ -15,6 +15,7 @@ mod build;
 mod cli;
 mod failures;
 mod families;
+mod fetch;
 mod gate;
 mod install;
 mod interrupt;

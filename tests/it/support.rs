@@ -6,6 +6,7 @@ pub(crate) mod kbuild;
 pub(crate) mod package;
 pub(crate) mod processes;
 pub(crate) mod sandbox;
+pub(crate) mod server;
 pub(crate) mod source;
 pub(crate) mod toy;
 pub(crate) mod user;

@@ -1,0 +1,311 @@
+//! Fetches a source package: from the store, or from the first place that has it whole.
+//!
+//! A file that was cut off is resumed where it ended, if the server says that it is still the same version; a server
+//! that does not know ranges starts again. What is worth retrying is retried, what is not goes on to the next place.
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use fs_err::{File, OpenOptions};
+
+use super::store::{Part, Store, Stored};
+use crate::event::{Event, Reporter, Stage, Unit};
+use crate::plan::resolve::Candidate;
+use crate::sys::files::Hashed;
+use crate::sys::http::{self, Client};
+use crate::sys::lock;
+
+/// How often a place is tried without a byte of progress.
+const TRIES: u32 = 5;
+/// How much a try counts where no server answered at all: it will hardly come up in a second.
+const NO_ANSWER: u32 = 2;
+/// How long to wait before the second try; doubled before each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// The largest source package that is taken. Real ones have up to 250 MB.
+const LARGEST: u64 = 4 << 30;
+/// How often progress is told, in bytes.
+const STEP: u64 = 1 << 20;
+
+/// Why a source package was not had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No place has it.
+    #[error("`{file}` is in none of {} places{}", tried.len(), bullets(tried))]
+    Nowhere {
+        /// The file.
+        file: String,
+        /// Each place, and why not.
+        tried: Vec<(String, String)>,
+    },
+    /// It is not in the store, and nothing else may be asked.
+    #[error("`{file}` is not in the store, and `--offline` was said")]
+    Offline {
+        /// The file.
+        file: String,
+    },
+    /// The store cannot be used.
+    #[error("the store of source packages cannot be used")]
+    Store(#[source] io::Error),
+    /// Another process has the file.
+    #[error(transparent)]
+    Lock(#[from] lock::Error),
+}
+
+fn bullets(tried: &[(String, String)]) -> String {
+    tried.iter().fold(String::new(), |text, (url, why)| format!("{text}\n  - {url}: {why}"))
+}
+
+/// What to do with a place that failed.
+enum Failed {
+    /// Go on to the next one.
+    Next(String),
+    /// Give up: no other place would help.
+    Stop(Error),
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::Stop(Error::Store(error))
+    }
+}
+
+/// A source package that was asked for.
+#[derive(Debug)]
+pub struct Fetch<'a> {
+    /// Its file name.
+    pub file: &'a str,
+    /// Where it may be, in order.
+    pub candidates: &'a [Candidate],
+    /// Where it is kept.
+    pub store: &'a Store,
+    /// How long a server may be silent.
+    pub silence: Duration,
+    /// Ask nobody.
+    pub offline: bool,
+}
+
+/// Returns the path of the source package and what is known of it.
+///
+/// # Errors
+/// It is nowhere, or the store cannot be used.
+pub fn fetch(what: &Fetch<'_>, reporter: &dyn Reporter) -> Result<(PathBuf, Stored), Error> {
+    let Fetch { file, store, .. } = what;
+    if let Some(found) = store.find(file) {
+        return Ok(found);
+    }
+    if what.offline {
+        return Err(Error::Offline { file: (*file).to_owned() });
+    }
+    let _lock = store.lock(file, &mut || reporter.note(format!("another kbuild fetches {file}: waiting for it")))?;
+    // The other one may have it by now.
+    if let Some(found) = store.find(file) {
+        return Ok(found);
+    }
+    let client = Client::new(what.silence);
+    let mut tried = Vec::new();
+    for candidate in what.candidates {
+        let outcome = match candidate.url.strip_prefix("file:") {
+            Some(path) => copy(what, path.trim_start_matches("//"), &candidate.url, reporter),
+            None => download(what, &client, &candidate.url, reporter),
+        };
+        match outcome {
+            Ok(found) => return Ok(found),
+            Err(Failed::Next(why)) => tried.push((candidate.url.clone(), why)),
+            Err(Failed::Stop(error)) => return Err(error),
+        }
+    }
+    Err(Error::Nowhere { file: (*file).to_owned(), tried })
+}
+
+/// Takes a copy of a file of this machine.
+fn copy(what: &Fetch<'_>, path: &str, url: &str, reporter: &dyn Reporter) -> Result<(PathBuf, Stored), Failed> {
+    let mut input = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Failed::Next("no such file".into())),
+        Err(error) => return Err(Failed::Next(error.to_string())),
+    };
+    let part = what.store.part(what.file)?;
+    let total = input.metadata()?.len();
+    let mut output = File::create(&part)?;
+    let mut hashed = Hashed::new(&mut input);
+    pump(&mut hashed, &mut output, &mut Meter::new(what.file, 0, Some(total), reporter)).map_err(
+        |error| match error {
+            Broken::Write(error) | Broken::Read(error) => Failed::from(error),
+            Broken::TooLarge => Failed::Next("it is larger than any source package".into()),
+        },
+    )?;
+    let (size, sha256) = hashed.finish();
+    let stored = Stored { sha256, size, url: url.to_owned() };
+    Ok((what.store.take(what.file, &part, &stored)?, stored))
+}
+
+/// Downloads a file, in as many parts as it takes.
+fn download(
+    what: &Fetch<'_>,
+    client: &Client,
+    url: &str,
+    reporter: &dyn Reporter,
+) -> Result<(PathBuf, Stored), Failed> {
+    let part = what.store.part(what.file)?;
+    let (mut attempts, mut tries, mut wait) = (0, 0, FIRST_WAIT);
+    loop {
+        let before = size(&part);
+        let (why, counts) = match attempt(what, client, url, &part, reporter)? {
+            Attempt::Whole => break,
+            Attempt::Again(why) => (why, 1),
+            Attempt::NoAnswer(why) => (why, NO_ANSWER),
+            Attempt::Never(why) => return Err(Failed::Next(why)),
+        };
+        if size(&part) > before {
+            (attempts, tries, wait) = (0, 0, FIRST_WAIT);
+        }
+        attempts += 1;
+        tries += counts;
+        if tries >= TRIES {
+            return Err(Failed::Next(format!("{why} ({attempts} tries)")));
+        }
+        reporter.note(format!("{url}: {why}; trying again"));
+        thread::sleep(wait);
+        wait *= 2;
+    }
+    let mut hashed = Hashed::new(File::open(&part)?);
+    io::copy(&mut hashed, &mut io::sink())?;
+    let (size, sha256) = hashed.finish();
+    let stored = Stored { sha256, size, url: url.to_owned() };
+    Ok((what.store.take(what.file, &part, &stored)?, stored))
+}
+
+fn size(part: &Path) -> u64 {
+    fs_err::metadata(part).map_or(0, |details| details.len())
+}
+
+/// How one request ended.
+enum Attempt {
+    /// The file is complete.
+    Whole,
+    /// It is not, and the rest may come later.
+    Again(String),
+    /// No server answered.
+    NoAnswer(String),
+    /// This place does not have it.
+    Never(String),
+}
+
+fn attempt(
+    what: &Fetch<'_>,
+    client: &Client,
+    url: &str,
+    part: &Path,
+    reporter: &dyn Reporter,
+) -> Result<Attempt, Failed> {
+    let known = what.store.known(what.file).filter(|known| known.url == url && known.version.is_some());
+    let have = if known.is_some() { size(part) } else { 0 };
+    let version = known.as_ref().and_then(|known| known.version.as_deref());
+    let response = match client.get(url, have, version) {
+        Ok(response) => response,
+        Err(error) if error.transient => return Ok(Attempt::NoAnswer(error.why)),
+        Err(error) => return Ok(Attempt::Never(error.why)),
+    };
+    match response.status {
+        200 | 206 => {}
+        416 if have > 0 && response.total == Some(have) => return Ok(Attempt::Whole),
+        416 => {
+            fs_err::remove_file(part)?;
+            return Ok(Attempt::Again("the part that is here is not one of the file that is there".into()));
+        }
+        status @ (408 | 429 | 500..=599) => return Ok(Attempt::Again(format!("status {status}"))),
+        status => return Ok(Attempt::Never(format!("status {status}"))),
+    }
+    if let Some(encoding) = response.encoding {
+        return Ok(Attempt::Never(format!("the server packs it ({encoding}) although it was asked not to")));
+    }
+    if response.total.is_some_and(|total| total > LARGEST) {
+        return Ok(Attempt::Never("it is larger than any source package".into()));
+    }
+    // A server that ignores the range, or whose file has changed, sends all of it.
+    let resumes = response.status == 206 && response.start == have;
+    if response.status == 206 && !resumes {
+        return Ok(Attempt::Never(format!("it sends bytes from {} on, asked for {have}", response.start)));
+    }
+    let (start, mut output) = if resumes {
+        (have, OpenOptions::new().append(true).open(part)?)
+    } else {
+        let output = File::create(part)?;
+        what.store.note(what.file, &Part { url: url.to_owned(), version: response.version })?;
+        (0, output)
+    };
+    let mut body = response.body;
+    let mut meter = Meter::new(what.file, start, response.total, reporter);
+    let ended = pump(&mut body, &mut output, &mut meter);
+    let have = meter.done;
+    match (ended, response.total) {
+        (Err(Broken::TooLarge), _) => Ok(Attempt::Never("it is larger than any source package".into())),
+        (Err(Broken::Read(error)), _) if http::worth_retrying(&error) => {
+            Ok(Attempt::Again(format!("cut off after {have} bytes ({error})")))
+        }
+        (Err(Broken::Read(error) | Broken::Write(error)), _) => Err(error.into()),
+        (Ok(()), Some(total)) if have < total => Ok(Attempt::Again(format!("cut off after {have} of {total} bytes"))),
+        (Ok(()), Some(total)) if have > total => {
+            fs_err::remove_file(part)?;
+            Ok(Attempt::Never(format!("it sends {have} bytes where it promised {total}")))
+        }
+        (Ok(()), _) => Ok(Attempt::Whole),
+    }
+}
+
+/// Which side of a copy broke.
+enum Broken {
+    Read(io::Error),
+    Write(io::Error),
+    TooLarge,
+}
+
+fn pump(input: &mut dyn Read, output: &mut File, meter: &mut Meter<'_>) -> Result<(), Broken> {
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let count = match input.read(&mut buffer) {
+            Ok(0) => return output.flush().map_err(Broken::Write),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Broken::Read(error)),
+        };
+        output.write_all(buffer.get(..count).unwrap_or_default()).map_err(Broken::Write)?;
+        meter.add(count as u64);
+        if meter.done > LARGEST {
+            return Err(Broken::TooLarge);
+        }
+    }
+}
+
+/// Tells how far a file is.
+struct Meter<'a> {
+    file: &'a str,
+    done: u64,
+    told: u64,
+    total: Option<u64>,
+    reporter: &'a dyn Reporter,
+}
+
+impl<'a> Meter<'a> {
+    fn new(file: &'a str, done: u64, total: Option<u64>, reporter: &'a dyn Reporter) -> Self {
+        Self { file, done, told: done, total, reporter }
+    }
+
+    fn add(&mut self, count: u64) {
+        self.done += count;
+        if self.done - self.told >= STEP || Some(self.done) == self.total {
+            self.told = self.done;
+            self.reporter.report(&Event::Progress {
+                stage: Stage::Fetch,
+                phase: None,
+                done: self.done,
+                total: self.total,
+                estimated: false,
+                unit: Unit::Bytes,
+                what: self.file.to_owned(),
+            });
+        }
+    }
+}
