@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ipvs::bits::Range;
 
-/// A checked recipe. What each part means is explained in recipes/el6.toml and in [`keys`].
+/// A checked recipe. What each part means is explained in recipes/el6.toml and in `recipe/keys.rs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Recipe {
@@ -302,6 +302,13 @@ impl Recipe {
             let rest = release.get(at + 1..).unwrap_or_default();
             whole.is_match(rest.split('.').next().unwrap_or_default())
         })
+    }
+
+    /// Returns the pinned key that a signer names by its fingerprint or the end of it.
+    #[must_use]
+    pub fn pinned(&self, signer: &str) -> Option<&PinnedKey> {
+        let signer = signer.to_ascii_uppercase();
+        self.trust.keys.iter().find(|key| signer.len() >= 16 && key.fingerprint.ends_with(&signer))
     }
 
     /// Returns the `--define`s of every build, with the distribution's number as the release tells it.

@@ -167,6 +167,9 @@ pub struct Origin {
     /// A public key that you trust to sign source packages
     #[arg(long, value_name = "FILE")]
     pub key: Vec<PathBuf>,
+    /// Where the distributions' public keys are; only those whose fingerprint the recipe pins are used
+    #[arg(long, value_name = "DIR", default_values = ["/etc/pki/rpm-gpg", "/usr/share/distribution-gpg-keys"])]
+    pub keys: Vec<PathBuf>,
     /// Take a source package that nobody known has signed
     #[arg(long)]
     pub allow_unsigned: bool,

@@ -11,9 +11,10 @@ use crate::pipeline::fetch;
 use crate::pipeline::{self, store::Store};
 use crate::plan;
 use crate::plan::resolve::{self, Candidate, Wanted};
-use crate::recipe::builtin;
+use crate::recipe::{Recipe, builtin};
 use crate::rpm::nvr::Nvr;
 use crate::rpm::source::{self, Header, InTree, Want};
+use crate::rpm::trust::Key;
 use crate::sys::files;
 use crate::sys::probe::{self, Facts};
 
@@ -136,8 +137,9 @@ pub(super) fn run(edge: &Edge, args: &Fetch) -> Result<Output, Error> {
     }
     let facts = probe::facts();
     let keys = prepare::keys(&args.origin.key)?;
+    let recipe = wanted(&args.release, None)?.recipe;
     let obtained = release(edge, &args.release, None, &args.origin, &facts)?;
-    let path = checked(edge, &obtained, &keys, args.origin.allow_unsigned)?;
+    let path = checked(edge, &obtained, &keys, &recipe, &args.origin)?;
     let path = match &args.out {
         Some(out) => beside(&path, &prepare::absolute(out)?)?,
         None => path,
@@ -146,22 +148,18 @@ pub(super) fn run(edge: &Edge, args: &Fetch) -> Result<Output, Error> {
 }
 
 /// Reads the whole package: header, signature, every file's digest.
-fn checked(
-    edge: &Edge,
-    obtained: &Obtained,
-    keys: &[crate::rpm::trust::Key],
-    allow_unsigned: bool,
-) -> Result<PathBuf, Error> {
+fn checked(edge: &Edge, obtained: &Obtained, keys: &[Key], recipe: &Recipe, origin: &Origin) -> Result<PathBuf, Error> {
     let path = &obtained.path;
     let progress = |what: &str| pipeline::bytes(&*edge.reporter, Stage::Inspect, what.to_owned());
     edge.reporter.report(&Event::StageStarted { stage: Stage::Inspect, what: format!("reading {}", path.display()) });
     let started = Instant::now();
-    let header = source::header(path, keys, &mut progress("hashing"))?;
+    let mut header = source::header(path, keys, &mut progress("hashing"))?;
     if let Some(promised) = &obtained.promised {
         promised.kept(&header, path)?;
     }
+    prepare::vouched(&mut header, path, recipe, &origin.keys)?;
     let file = path.file_name().unwrap_or_default().to_string_lossy();
-    for warning in plan::signed(allow_unsigned, &file, &header.signature)? {
+    for warning in plan::signed(origin.allow_unsigned, &file, &header.signature)? {
         edge.reporter.warn(warning);
     }
     plan::complete(&header)?;

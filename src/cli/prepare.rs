@@ -16,10 +16,13 @@ use crate::plan::{self, Choice, Layout, Plan, Source, instructions};
 use crate::recipe::{Recipe, builtin};
 use crate::rpm::nvr::BuildId;
 use crate::rpm::source::{self, Header, InTree};
-use crate::rpm::trust::Key;
+use crate::rpm::trust::{Key, Signature};
+use crate::sys::files;
 use crate::sys::probe::{self, Facts};
 use crate::sys::user::{self, Entry};
 
+/// The largest key file that is read. Real ones have up to some ten kilobytes.
+const LARGEST_KEY: u64 = 1 << 20;
 /// Who builds when root starts kbuild and names nobody.
 const BUILDER: &str = "mockbuild";
 
@@ -44,11 +47,15 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<(Vec<Plan>, PathBuf), E
     let what = format!("reading {}", srpm.display());
     edge.reporter.report(&Event::StageStarted { stage: Stage::Inspect, what });
     let keys = keys(&args.origin.key)?;
-    let header = source::header(&srpm, &keys, &mut pipeline::bytes(&*edge.reporter, Stage::Inspect, "hashing".into()))?;
+    let mut header =
+        source::header(&srpm, &keys, &mut pipeline::bytes(&*edge.reporter, Stage::Inspect, "hashing".into()))?;
     if let Some(promised) = &promised {
         promised.kept(&header, &srpm)?;
     }
     let choice = choose(args.recipe.as_deref(), &header)?;
+    if let Some(choice) = &choice {
+        vouched(&mut header, &srpm, &choice.recipe, &args.origin.keys)?;
+    }
     let file = srpm.file_name().unwrap_or_default().to_string_lossy();
     plan::trusted(first, &file, &header.signature)?;
     plan::complete(&header)?;
@@ -178,6 +185,19 @@ pub(super) fn keys(paths: &[PathBuf]) -> Result<Vec<Key>, Error> {
                 .map_err(|error| unusable(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))
         })
         .collect()
+}
+
+/// Looks for the signer's key in these directories, if the user gave none and the recipe pins it.
+pub(super) fn vouched(header: &mut Header, srpm: &Path, recipe: &Recipe, dirs: &[PathBuf]) -> Result<(), Error> {
+    let Signature::NoKey { signer } = &header.signature else { return Ok(()) };
+    let Some(pinned) = recipe.pinned(signer) else { return Ok(()) };
+    let armoured = |(_, text): &(PathBuf, String)| text.contains("BEGIN PGP PUBLIC KEY BLOCK");
+    let mut files = dirs.iter().flat_map(|dir| files::texts(dir, LARGEST_KEY)).filter(armoured);
+    let key = files.find_map(|(path, text)| Key::pinned(&path.display().to_string(), &text, &pinned.fingerprint));
+    if let Some(key) = key {
+        header.signature = source::signature(srpm, &[key])?;
+    }
+    Ok(())
 }
 
 /// Chooses the recipe: the one asked for, else the one that covers the release; `None` if its content has to tell.

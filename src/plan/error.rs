@@ -246,8 +246,8 @@ impl Error {
             Self::BootArch { .. } => "leave out `--boot`: levels 1 to 4 work for it".into(),
             Self::NoFile { .. } | Self::NoWay { .. } => "pass the recipe that fits as `--recipe FILE`".into(),
             Self::Unsigned { .. } => {
-                "pass the distribution's public key as `--key FILE`, or say `--allow-unsigned` if you know where the \
-                 package comes from"
+                "install the distribution's keys (distribution-gpg-keys), pass its public key as `--key FILE`, or say \
+                 `--allow-unsigned` if you know where the package comes from"
                     .into()
             }
             Self::BadSignature { .. } => "fetch the package again, from another mirror".into(),

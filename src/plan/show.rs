@@ -125,7 +125,10 @@ struct Signed<'a>(&'a Signature);
 impl fmt::Display for Signed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Signature::Good { key, signer } => write!(f, "by {signer} (key from {key})"),
+            Signature::Good { key, signer, pinned: None } => write!(f, "by {signer} (key from {key})"),
+            Signature::Good { key, signer, pinned: Some(pinned) } => {
+                write!(f, "by {signer} (key from {key}, pinned as {pinned})")
+            }
             Signature::Unsigned => f.write_str("by nobody"),
             Signature::NoKey { signer } => write!(f, "by {signer}, not checked: no key"),
             Signature::Bad { why } => write!(f, "wrongly: {why}"),

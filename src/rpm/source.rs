@@ -157,6 +157,15 @@ pub fn header(path: &Path, keys: &[Key], progress: &mut dyn FnMut(u64, u64)) -> 
     Ok(Header { nvr, size: whole.size, sha256: whole.sha256, signature, files, left_out })
 }
 
+/// Judges the signature of a package once more, with other keys.
+///
+/// # Errors
+/// It cannot be read any more.
+pub fn signature(path: &Path, keys: &[Key]) -> Result<Signature, Error> {
+    let bad = |source| Error::Header { path: path.to_owned(), source: Box::new(source) };
+    Ok(trust::judge(&PackageMetadata::open(path).map_err(bad)?, keys))
+}
+
 /// Returns the sources and patches that the header names and the payload lacks: rpm lists them as ghosts, or not at all.
 fn left_out(metadata: &PackageMetadata, entries: &[FileEntry<'_>]) -> Vec<String> {
     let name = |entry: &FileEntry<'_>| entry.basename().to_owned();

@@ -9,7 +9,12 @@ use serde::{Deserialize, Serialize};
 pub struct Key {
     origin: String,
     armoured: String,
+    /// The one fingerprint that counts, if a recipe pins it.
+    pinned: Option<String>,
 }
+
+/// The last line of an armoured key.
+const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
 
 /// Why a file is no key.
 #[derive(Debug, thiserror::Error)]
@@ -26,10 +31,36 @@ impl Key {
     /// There is no usable key in it.
     pub fn new(origin: String, armoured: String) -> Result<Self, KeyError> {
         match Verifier::from_asc(&armoured) {
-            Ok(_) => Ok(Self { origin, armoured }),
+            Ok(_) => Ok(Self { origin, armoured, pinned: None }),
             Err(error) => Err(KeyError { origin, why: error.to_string() }),
         }
     }
+
+    /// Takes the key with this primary fingerprint (40 hexadecimal digits) from a file that may hold others; `None` if
+    /// it is not in it.
+    #[must_use]
+    pub fn pinned(origin: &str, text: &str, fingerprint: &str) -> Option<Self> {
+        // A file may hold several blocks, one after the other.
+        text.split_inclusive(END).find_map(|block| {
+            let pinned = Some(fingerprint.to_owned());
+            let key = Self { origin: origin.to_owned(), armoured: block.to_owned(), pinned };
+            key.verifier().is_some().then_some(key)
+        })
+    }
+
+    fn verifier(&self) -> Option<Verifier> {
+        let verifier = Verifier::from_asc(&self.armoured).ok()?;
+        match &self.pinned {
+            Some(fingerprint) => verifier.with_key(&bytes(fingerprint)?).ok(),
+            None => Some(verifier),
+        }
+    }
+}
+
+/// Reads hexadecimal digits.
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    let pairs = hex.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 /// What the signature of a package is worth.
@@ -42,6 +73,9 @@ pub enum Signature {
         key: String,
         /// What the signature says of its signer: fingerprint or key id.
         signer: String,
+        /// The primary key's fingerprint, if the recipe pins it; else somebody said that the key is to be trusted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pinned: Option<String>,
     },
     /// There is none.
     Unsigned,
@@ -67,9 +101,11 @@ pub(crate) fn judge(metadata: &PackageMetadata, keys: &[Key]) -> Signature {
     let signer = first.fingerprint().or(first.key_id()).unwrap_or("unknown").to_owned();
     let mut bad = None;
     for key in keys {
-        let Ok(verifier) = Verifier::from_asc(&key.armoured) else { continue };
+        let Some(verifier) = key.verifier() else { continue };
         match metadata.verify_signature(verifier) {
-            Ok(()) => return Signature::Good { key: key.origin.clone(), signer },
+            Ok(()) => {
+                return Signature::Good { key: key.origin.clone(), signer, pinned: key.pinned.clone() };
+            }
             Err(rpm::Error::KeyNotFoundError { .. }) => {}
             Err(error) => bad = Some(error.to_string()),
         }

@@ -57,6 +57,16 @@ pub fn replace(path: &Path, input: &mut dyn Read, mode: u32) -> io::Result<(u64,
     Ok(input.finish())
 }
 
+/// Returns the small text files below a directory with their content, in order of path; what cannot be read is left out.
+pub fn texts(dir: &Path, largest: u64) -> impl Iterator<Item = (PathBuf, String)> + use<> {
+    let entries = walkdir::WalkDir::new(dir).max_depth(3).follow_links(true).sort_by_file_name().into_iter().flatten();
+    entries.filter_map(move |entry| {
+        let small = entry.metadata().is_ok_and(|details| details.is_file() && details.len() <= largest);
+        let text = small.then(|| fs_err::read_to_string(entry.path()).ok()).flatten()?;
+        Some((entry.into_path(), text))
+    })
+}
+
 /// Replaces a small file by a text.
 ///
 /// # Errors

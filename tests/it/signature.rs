@@ -39,11 +39,15 @@ impl Keyring {
         self.gpg(&["--armor", "--export"])
     }
 
-    /// The 16 last digits of the key's fingerprint, in lower case.
-    fn id(&self) -> String {
+    /// The key's fingerprint: 40 digits, in upper case.
+    fn fingerprint(&self) -> String {
         let listed = self.gpg(&["--with-colons", "--list-keys"]);
-        let fingerprint = listed.lines().find_map(|line| line.strip_prefix("fpr:")).unwrap().replace(':', "");
-        fingerprint[fingerprint.len() - 16..].to_lowercase()
+        listed.lines().find_map(|line| line.strip_prefix("fpr:")).unwrap().replace(':', "")
+    }
+
+    /// The 16 last digits of that, in lower case.
+    fn id(&self) -> String {
+        self.fingerprint()[24..].to_lowercase()
     }
 
     #[track_caller]
@@ -143,4 +147,41 @@ fn a_file_without_a_key_is_refused_as_a_key() {
         let outcome = sandbox.plan(&srpm, "20").arg("--key").arg(&key).refused(3);
         outcome.says("the key").says(key.to_str().unwrap());
     }
+}
+
+#[test]
+fn a_key_that_the_recipe_pins_is_found_where_the_distributions_keys_are() {
+    let sandbox = Sandbox::new();
+    let Some((keyring, srpm)) = signed(&sandbox) else { return };
+    let stranger = Keyring::new();
+    let recipe = |name: &str, fingerprint: &str| {
+        let text = format!(
+            "schema = 1\nname = \"{name}\"\ntitle = \"Pinned\"\nextends = \"el6\"\n[trust]\nkeys = [{{ name = \"Toy\", \
+             fingerprint = \"{fingerprint}\" }}]\n"
+        );
+        sandbox.input(&format!("{name}.toml"), text)
+    };
+    let keys = sandbox.path().join("keys");
+    fs_err::create_dir_all(keys.join("toy")).unwrap();
+    fs_err::write(keys.join("README"), "no key").unwrap();
+    fs_err::write(keys.join("a-stranger"), stranger.public()).unwrap();
+    let plan = |recipe: &Path| {
+        let kbuild = sandbox.plan(&srpm, "20").without("--allow-unsigned").arg("--keys").arg(&keys);
+        kbuild.arg("--recipe").arg(recipe)
+    };
+    let pinned = recipe("pinned", &keyring.fingerprint());
+    // Not there yet; then there, among others in one file.
+    plan(&pinned).refused(6).says("whose key was not given").says("distribution-gpg-keys");
+    fs_err::write(keys.join("toy/RPM-GPG-KEY-toy"), stranger.public() + &keyring.public()).unwrap();
+    plan(&pinned).exits(0).prints(&format!("pinned as {}", keyring.fingerprint())).prints("keys/toy/RPM-GPG-KEY-toy");
+    // The same key counts for nothing where the recipe pins another.
+    plan(&recipe("other", &stranger.fingerprint())).refused(6).says("whose key was not given");
+    sandbox.plan(&srpm, "20").without("--allow-unsigned").arg("--keys").arg(&keys).refused(6);
+
+    // A package that was changed is refused with the pinned key as with any other.
+    let mut package = fs_err::read(&srpm).unwrap();
+    let last = package.len() - 1;
+    package[last] ^= 1;
+    let changed = sandbox.input("changed.src.rpm", package);
+    sandbox.plan(&changed, "20").arg("--keys").arg(&keys).arg("--recipe").arg(&pinned).refused(6);
 }
