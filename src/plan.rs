@@ -13,6 +13,7 @@ pub mod error;
 pub mod host;
 pub mod instructions;
 pub mod layout;
+pub mod lockfile;
 mod release;
 pub mod request;
 pub mod resolve;

@@ -164,6 +164,12 @@ pub struct Origin {
     /// How long a server may be silent
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub silence: u64,
+    /// Keep note of the source packages used here; one that has changed since is refused
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+    /// Accept no source package that is not in the lock file [default file: kbuild.lock]
+    #[arg(long)]
+    pub locked: bool,
     /// A public key that you trust to sign source packages
     #[arg(long, value_name = "FILE")]
     pub key: Vec<PathBuf>,

@@ -159,12 +159,14 @@ fn checked(edge: &Edge, obtained: &Obtained, keys: &[Key], recipe: &Recipe, orig
     }
     prepare::vouched(&mut header, path, recipe, &origin.keys)?;
     let file = path.file_name().unwrap_or_default().to_string_lossy();
-    for warning in plan::signed(origin.allow_unsigned, &file, &header.signature)? {
+    let lock = prepare::locked(origin, &header)?;
+    for warning in plan::signed(origin.allow_unsigned || lock.known, &file, &header.signature)? {
         edge.reporter.warn(warning);
     }
     plan::complete(&header)?;
     let nothing = InTree { wanted: &|_| false, keep: &|_, _| false };
     source::read(path, &|_| Want::Check, &nothing, &mut progress("checking every file"))?;
+    lock.record()?;
     edge.reporter.report(&Event::StageFinished { stage: Stage::Inspect, seconds: started.elapsed().as_secs_f64() });
     Ok(path.clone())
 }

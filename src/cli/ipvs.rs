@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::args::Build;
+use super::prepare::Prepared;
 use super::render::Format;
 use super::{Edge, Output, prepare, worker};
 use crate::error::Error;
@@ -19,7 +20,8 @@ use crate::sys::signal::Cancel;
 use crate::sys::{exec, probe, user};
 
 pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
-    let (plans, srpm) = prepare::plans(edge, args)?;
+    let Prepared { plans, srpm, lock } = prepare::plans(edge, args)?;
+    lock.record()?;
     // From here on there is something to end in an orderly way.
     let cancel = Cancel::install().map_err(|source| Error::Host { what: "cannot watch for signals".into(), source })?;
     let reporter = &*edge.reporter;

@@ -6,7 +6,7 @@ use super::{Edge, Output, prepare};
 use crate::error::Error;
 
 pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
-    let (plans, _) = prepare::plans(edge, args)?;
+    let plans = prepare::plans(edge, args)?.plans;
     let text = match edge.format {
         Format::Json => {
             let json = serde_json::to_string_pretty(&plans)

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::Edge;
-use super::args::Build;
+use super::args::{Build, Origin};
 use super::fetch::{self, Obtained};
 use crate::error::Error;
 use crate::event::{Event, Stage};
 use crate::ipvs::bits::OPTION;
 use crate::pipeline::{self, manifest::Manifest};
 use crate::plan::host::{Account, Builder, Host, Place, Refused};
+use crate::plan::lockfile::{self, LockFile, Verdict};
 use crate::plan::request::{Patch, Request};
 use crate::plan::source::{kept_of_tree, wanted, wanted_of_tree};
 use crate::plan::{self, Choice, Layout, Plan, Source, instructions};
@@ -26,12 +27,23 @@ const LARGEST_KEY: u64 = 1 << 20;
 /// Who builds when root starts kbuild and names nobody.
 const BUILDER: &str = "mockbuild";
 
+/// What a build needs.
+#[derive(Debug, Default)]
+pub(super) struct Prepared {
+    /// A plan for each value.
+    pub(super) plans: Vec<Plan>,
+    /// The source package.
+    pub(super) srpm: PathBuf,
+    /// What is to be noted of it once it is used.
+    pub(super) lock: Locked,
+}
+
 /// Makes a plan for each value asked for, and returns them with the source package. Nothing is done but that this is
 /// fetched if need be: what is refused leaves no other trace.
-pub(super) fn plans(edge: &Edge, args: &Build) -> Result<(Vec<Plan>, PathBuf), Error> {
+pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Prepared, Error> {
     let facts = probe::facts();
     let mut requests = requests(edge, args)?;
-    let Some(first) = requests.first() else { return Ok((Vec::new(), PathBuf::new())) };
+    let Some(first) = requests.first() else { return Ok(Prepared::default()) };
 
     // Cheap refusals first: the host, then the header, then the payload.
     let work = absolute(args.work.as_deref().unwrap_or(&facts.default_work))?;
@@ -41,7 +53,6 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<(Vec<Plan>, PathBuf), E
     for request in &mut requests {
         request.srpm.clone_from(&srpm.path);
     }
-    let Some(first) = requests.first() else { return Ok((Vec::new(), PathBuf::new())) };
     let Obtained { path: srpm, promised } = srpm;
     let started = std::time::Instant::now();
     let what = format!("reading {}", srpm.display());
@@ -57,6 +68,14 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<(Vec<Plan>, PathBuf), E
         vouched(&mut header, &srpm, &choice.recipe, &args.origin.keys)?;
     }
     let file = srpm.file_name().unwrap_or_default().to_string_lossy();
+    let lock = locked(&args.origin, &header)?;
+    // A digest that the lock file names vouches for a package that nobody has signed.
+    if lock.known {
+        for request in &mut requests {
+            request.allow_unsigned = true;
+        }
+    }
+    let Some(first) = requests.first() else { return Ok(Prepared::default()) };
     plan::trusted(first, &file, &header.signature)?;
     plan::complete(&header)?;
     let contents = source::read(
@@ -82,7 +101,7 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<(Vec<Plan>, PathBuf), E
             Ok(plan::decide(request, &choice, &source, &host)?)
         })
         .collect();
-    Ok((plans?, srpm))
+    Ok(Prepared { plans: plans?, srpm, lock })
 }
 
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, Error> {
@@ -198,6 +217,46 @@ pub(super) fn vouched(header: &mut Header, srpm: &Path, recipe: &Recipe, dirs: &
         header.signature = source::signature(srpm, &[key])?;
     }
     Ok(())
+}
+
+/// What the lock file says of a source package, and what is to be written into it.
+#[derive(Debug, Default)]
+pub(super) struct Locked {
+    /// Whether it names the package.
+    pub(super) known: bool,
+    /// Path and new text, if the package is new.
+    add: Option<(PathBuf, String)>,
+}
+
+impl Locked {
+    /// Writes the package into the file: it is used now.
+    pub(super) fn record(&self) -> Result<(), Error> {
+        let failed = |source| Error::Host { what: "the lock file cannot be written".into(), source };
+        match &self.add {
+            Some((path, text)) => files::replace(path, &mut text.as_bytes(), 0o644).map(|_| ()).map_err(failed),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Compares a source package with the lock file, if one was named.
+pub(super) fn locked(origin: &Origin, header: &Header) -> Result<Locked, Error> {
+    let named = origin.lock.as_deref().or(origin.locked.then_some(Path::new(lockfile::NAME)));
+    let Some(path) = named else { return Ok(Locked::default()) };
+    let input = |source| Error::Input { what: "the lock file".into(), source };
+    let invalid = |why: String| {
+        input(std::io::Error::new(std::io::ErrorKind::InvalidData, format!("`{}`: {why}", path.display())))
+    };
+    let mut file = match fs_err::read_to_string(path) {
+        Ok(text) => LockFile::parse(&text).map_err(invalid)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !origin.locked => LockFile::default(),
+        Err(error) => return Err(input(error)),
+    };
+    if file.judge(header, origin.locked)? == Verdict::Known {
+        return Ok(Locked { known: true, add: None });
+    }
+    file.add(header);
+    Ok(Locked { known: false, add: Some((absolute(path)?, file.text().map_err(invalid)?)) })
 }
 
 /// Chooses the recipe: the one asked for, else the one that covers the release; `None` if its content has to tell.

@@ -88,6 +88,32 @@ pub enum Error {
         /// What its spec names.
         left_out: Vec<String>,
     },
+    /// Only source packages in the lock file are accepted.
+    #[error("`{srpm}` is not in the lock file, and `--locked` was said")]
+    NotLocked {
+        /// The source package.
+        srpm: String,
+    },
+    /// A source package of a known name has another content.
+    #[error("`{srpm}` is not the package that the lock file names: expected {known}, found {found}")]
+    Republished {
+        /// The source package.
+        srpm: String,
+        /// The digests in the lock file.
+        known: String,
+        /// Its digest.
+        found: String,
+    },
+    /// A source package of a known name and content has another signer.
+    #[error("`{srpm}` is signed by another than the lock file says: expected {known}, found {found}")]
+    OtherSigner {
+        /// The source package.
+        srpm: String,
+        /// The signer in the lock file.
+        known: String,
+        /// Its signer.
+        found: String,
+    },
     /// A release that is none.
     #[error("`{text}` is no release, expected one such as `2.6.32-220.13.1.el6`")]
     NotARelease {
@@ -232,6 +258,11 @@ impl Error {
             Self::InTree { paths, hook, .. } => in_tree_hint(paths, hook.as_deref()),
             Self::Specs { .. } => "name the right one in a recipe and pass it as `--recipe FILE`".into(),
             Self::Switch { meant, .. } => meant.clone(),
+            Self::NotLocked { .. } => "run once without `--locked` and with `--lock FILE`, which adds it".into(),
+            Self::Republished { .. } => {
+                "if it was published anew and you trust it, add its digest to the `sha256` list in the lock file".into()
+            }
+            Self::OtherSigner { .. } => "if you trust that signer, change the entry in the lock file".into(),
             Self::NotARelease { .. } => "give version and release, as `rpm -q kernel` or `uname -r` says them".into(),
             Self::NoFamily { .. } => {
                 "pass the source package itself as `--srpm FILE|URL`; `kbuild recipes list` shows the families".into()
@@ -294,7 +325,12 @@ impl Error {
             | Self::NotRoot { .. }
             | Self::OtherResults { .. }
             | Self::Place { .. } => 4,
-            Self::Unsigned { .. } | Self::BadSignature { .. } | Self::LeftOut { .. } => 6,
+            Self::Unsigned { .. }
+            | Self::BadSignature { .. }
+            | Self::LeftOut { .. }
+            | Self::NotLocked { .. }
+            | Self::Republished { .. }
+            | Self::OtherSigner { .. } => 6,
             Self::Edit(_) | Self::Spec(_) | Self::InTree { .. } => 7,
         }
     }

@@ -301,3 +301,30 @@ fn an_unsigned_package_is_fetched_only_if_that_was_said() {
     let outcome = fetch(&sandbox, &[dir]).without("--allow-unsigned").refused(6);
     outcome.says("is not signed by a key that can be checked").says("--allow-unsigned");
 }
+
+#[test]
+fn a_lock_file_keeps_note_and_accepts_nothing_else() {
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    let lock = sandbox.path().join("kbuild.lock");
+    let edit = || sandbox.ipvs(&srpm, "20").args(["--until", "edit"]);
+    // Planning notes nothing; a build does.
+    sandbox.plan(&srpm, "20").arg("--lock").arg(&lock).exits(0);
+    assert!(!lock.exists());
+    sandbox.plan(&srpm, "20").arg("--locked").refused(3).says("the lock file").says("kbuild.lock");
+    edit().arg("--lock").arg(&lock).exits(0);
+    let text = fs_err::read_to_string(&lock).unwrap();
+    assert!(text.contains("name = \"kernel-2.6.32-220.13.1.el6\"") && text.contains("signer = \"\""), "{text}");
+
+    // Its digest vouches for it from now on, without --allow-unsigned; the default name is found.
+    edit().without("--allow-unsigned").arg("--locked").exits(0);
+    // The same name with another content, and another package.
+    let other = sandbox.srpm(&Toy::new().append("config-generic", "CONFIG_OTHER=y\n").pack());
+    let outcome = sandbox.plan(&other, "20").arg("--locked").refused(6);
+    outcome.says("is not the package that the lock file names: expected ").says("hint: if it was published anew");
+    sandbox.plan(&other, "20").arg("--lock").arg(&lock).refused(6);
+    let stranger = sandbox.srpm(&Toy::of("el7").pack());
+    sandbox.plan(&stranger, "20").arg("--locked").refused(6).says("is not in the lock file");
+    let broken = sandbox.input("broken.lock", "schema = 7\n");
+    sandbox.plan(&srpm, "20").arg("--lock").arg(&broken).refused(3).says("expected schema 1, found 7");
+}
