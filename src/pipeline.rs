@@ -9,7 +9,7 @@ mod collect;
 mod edit;
 pub mod error;
 pub mod fetch;
-mod gate;
+pub mod gate;
 pub mod handover;
 mod log;
 pub mod manifest;

@@ -24,6 +24,9 @@ pub struct Finding {
     pub level: u8,
     /// What was looked at: a file, a file in a package, a guest.
     pub subject: String,
+    /// The kernel that it is about, as `uname -r` says it, where a path tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
     /// What it showed.
     pub verdict: Verdict,
 }
@@ -73,6 +76,20 @@ impl fmt::Display for Verdict {
     }
 }
 
+impl Finding {
+    /// A finding about no kernel in particular.
+    #[must_use]
+    pub fn new(level: u8, subject: impl Into<String>, verdict: Verdict) -> Self {
+        Self { level, subject: subject.into(), kernel: None, verdict }
+    }
+
+    /// The same, about a kernel.
+    #[must_use]
+    pub fn of(self, kernel: Option<&str>) -> Self {
+        Self { kernel: kernel.map(str::to_owned), ..self }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "level {}  {}  {}", self.level, self.subject, self.verdict)
@@ -108,7 +125,7 @@ pub fn config(level: u8, subject: &str, text: &[u8], expected: &[Setting]) -> Fi
         let expected = wrong.map(|(setting, _)| setting.to_string()).collect::<Vec<_>>().join(" ");
         Verdict::Differs { expected, found: listed(true) }
     };
-    Finding { level, subject: subject.to_owned(), verdict }
+    Finding::new(level, subject, verdict)
 }
 
 #[cfg(test)]

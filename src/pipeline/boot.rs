@@ -109,7 +109,7 @@ impl Boot<'_> {
                 Verdict::NotChecked { why: format!("{why}; the console is in {}", self.log.display()) }
             }
         };
-        Ok(Finding { level: 5, subject: format!("boot of {}", guest.uname_r), verdict })
+        Ok(Finding::new(5, format!("boot of {}", guest.uname_r), verdict))
     }
 
     /// Reads the kernel, and `ip_vs` with everything that it depends on, out of the packages.
@@ -213,7 +213,7 @@ fn kernel_release(path: &str) -> Option<&str> {
 }
 
 fn not_checked(why: String) -> Error {
-    let finding = Finding { level: 5, subject: "a boot".into(), verdict: Verdict::NotChecked { why } };
+    let finding = Finding::new(5, "a boot", Verdict::NotChecked { why });
     Error::Proof { found: vec![finding] }
 }
 

@@ -62,8 +62,9 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         End::Exit(0) => {}
         End::Cancelled(signal) => return Err(Error::Cancelled { signal }),
         End::Stopped => {
-            let found = resolved.into_iter().filter(|finding| finding.verdict.holds() != Some(true)).collect();
-            return Err(Error::Gate { found, winner: gate::winner(gate, &layout.sources()) });
+            let found: Vec<Finding> =
+                resolved.into_iter().filter(|finding| finding.verdict.holds() != Some(true)).collect();
+            return Err(gated(gate, found, &layout.sources()));
         }
         End::Exit(code) => {
             return Err(failed(format!("exit code {code}"), &progress, lines, layout.out_log(Stage::Build)));
@@ -74,7 +75,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     }
     if resolved.is_empty() {
         // A spec without %build, or an rpmbuild that announces it otherwise: nothing was checked, and it says so.
-        return Err(Error::Gate { found: gate::check(gate, Path::new("")), winner: None });
+        return Err(gated(gate, gate::check(gate, Path::new("")), &layout.sources()));
     }
     progress.count();
     estimates.set(progress.objects());
@@ -89,6 +90,11 @@ fn tools(context: &mut Context<'_>, command: &Command) {
             context.manifest.tools.insert(name.to_owned(), first.to_owned());
         }
     }
+}
+
+fn gated(gate: &Gate, found: Vec<Finding>, sources: &Path) -> Error {
+    let origin = gate::origin(gate, &found, sources);
+    Error::Gate { found, origin }
 }
 
 fn failed(how: String, progress: &Progress, lines: Lines, log: PathBuf) -> Error {

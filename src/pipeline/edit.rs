@@ -28,7 +28,7 @@ pub(super) fn run(context: &mut Context<'_>, edits: &[FileEdit]) -> Result<(), E
                 lines.collect::<Vec<_>>().join(", ")
             }
         };
-        context.proved(Finding { level: 1, subject: edit.file.clone(), verdict: Verdict::Holds { evidence } });
+        context.proved(Finding::new(1, edit.file.clone(), Verdict::Holds { evidence }));
     }
     Ok(())
 }

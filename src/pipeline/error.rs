@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::gate::Origin;
 use crate::edit;
 use crate::proof::Finding;
 use crate::rpm::{binary, source};
@@ -78,12 +79,12 @@ pub enum Error {
         log: PathBuf,
     },
     /// The prep gate: the configs that %prep resolved are not as asked.
-    #[error("%prep resolved the option otherwise than asked, so the build was stopped\n{}", findings(found))]
+    #[error("{}, so the build was stopped\n{}", gated(origin), findings(found))]
     Gate {
         /// The configs that differ, or that nothing could be checked.
         found: Vec<Finding>,
-        /// The config source that won, if it is known.
-        winner: Option<String>,
+        /// Where the wrong value comes from.
+        origin: Origin,
     },
     /// The spec does not mean to make a package that the recipe requires.
     #[error("the spec would not make {}, which every build must yield", missing.join(", "))]
@@ -124,6 +125,13 @@ pub enum Error {
     },
 }
 
+fn gated(origin: &Origin) -> &'static str {
+    match origin {
+        Origin::NothingRead => "no merged config was found after %prep",
+        _ => "%prep resolved the option otherwise than asked",
+    }
+}
+
 fn excerpt(lines: &[String]) -> String {
     lines.iter().map(|line| format!("  | {line}")).collect::<Vec<_>>().join("\n")
 }
@@ -154,12 +162,27 @@ impl Error {
             Self::Lock(lock::Error::Busy { .. }) => "wait for it to end, or use another `--work DIR`".into(),
             Self::Changed { .. } | Self::EditDiffers { .. } => "start again with `--fresh`".into(),
             Self::Build { log, .. } => format!("the whole output is in {}", log.display()),
-            Self::Gate { winner: Some(winner), .. } => format!(
-                "`{winner}` is merged over the edited file and wins: remove the option from it in the source package"
-            ),
-            Self::Gate { winner: None, .. } => {
-                "no config source sets this value: the kernel's own configuration changed or dropped it".into()
-            }
+            Self::Gate { origin, .. } => match origin {
+                Origin::Stronger(file) => format!(
+                    "`{file}` is merged over the edited file and wins: remove the option from it in the source package"
+                ),
+                Origin::Others(files) => format!(
+                    "`{}` says so, and the recipe does not know that it is merged over the edited file",
+                    files.join("`, `")
+                ),
+                Origin::IpvsOff => {
+                    "IPVS is off in this configuration, and the option with it: set CONFIG_IP_VS=m in the source \
+                     package, or `--set CONFIG_IP_VS=m`"
+                        .into()
+                }
+                Origin::NothingRead => {
+                    "the spec leaves its merged configs elsewhere: name the place in a recipe (`option.resolved`)"
+                        .into()
+                }
+                Origin::Nowhere => {
+                    "no config source sets this value: the kernel's own configuration changed or dropped it".into()
+                }
+            },
             Self::NotPromised { .. } => {
                 "leave out the `--with` or `--without` that drops it, or pass a recipe that fits".into()
             }

@@ -9,11 +9,14 @@ use globset::Glob;
 use walkdir::WalkDir;
 
 use crate::edit::config;
+use crate::ipvs::bits::OPTION;
 use crate::plan::step::Gate;
 use crate::proof::{self, Finding, Verdict};
 
 /// How deep below BUILD resolved configs may be: `kernel-V/linux-V/configs/FILE` in every family so far.
 const DEEPEST: usize = 6;
+/// The largest config source that is read. Real ones have some 200 kilobytes.
+const LARGEST: u64 = 4 << 20;
 
 /// Reads the resolved configs below `build` and compares them with what is expected.
 pub(super) fn check(gate: &Gate, build: &Path) -> Vec<Finding> {
@@ -21,7 +24,7 @@ pub(super) fn check(gate: &Gate, build: &Path) -> Vec<Finding> {
     found.unwrap_or_else(|| {
         let subject = format!("BUILD/{}", gate.resolved.join(" or "));
         let verdict = Verdict::NotChecked { why: "%prep left no such file".into() };
-        vec![Finding { level: 2, subject, verdict }]
+        vec![Finding::new(2, subject, verdict)]
     })
 }
 
@@ -40,26 +43,61 @@ fn resolved(pattern: &str, gate: &Gate, build: &Path) -> Vec<Finding> {
         }
         findings.push(match fs_err::read(entry.path()) {
             Ok(text) => proof::config(2, &name, &text, &gate.expected),
-            Err(error) => Finding {
-                level: 2,
-                subject: name.into_owned(),
-                verdict: Verdict::NotChecked { why: error.to_string() },
-            },
+            Err(error) => Finding::new(2, name, Verdict::NotChecked { why: error.to_string() }),
         });
     }
     findings
 }
 
-/// Names the strongest config source that says something else than was asked, if one does.
-pub(super) fn winner(gate: &Gate, sources: &Path) -> Option<String> {
-    gate.precedence.iter().find_map(|file| {
-        let text = fs_err::read(sources.join(file)).ok()?;
-        let differs = gate
-            .expected
-            .iter()
-            .any(|setting| config::value(&text, setting.symbol()).is_some_and(|value| value != setting.value()));
-        differs.then(|| file.clone())
-    })
+/// Where a value that was not asked for comes from, as far as the sources tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// This file is merged over the edited ones.
+    Stronger(String),
+    /// These files say so, and the recipe does not know that they are merged over the edited ones.
+    Others(Vec<String>),
+    /// IPVS itself is off, and the option with it.
+    IpvsOff,
+    /// Nothing was read at all.
+    NothingRead,
+    /// No source says so: the kernel's own configuration did it.
+    Nowhere,
+}
+
+/// Finds out where the values come from that the resolved configs should not have.
+pub(super) fn origin(gate: &Gate, found: &[Finding], sources: &Path) -> Origin {
+    let wrong: Vec<(&str, String)> = found
+        .iter()
+        .filter_map(|finding| match &finding.verdict {
+            Verdict::Differs { found, .. } => Some(found.split(' ').filter_map(|pair| pair.split_once('='))),
+            _ => None,
+        })
+        .flatten()
+        .map(|(symbol, value)| (symbol, value.to_owned()))
+        .collect();
+    if wrong.is_empty() {
+        return Origin::NothingRead;
+    }
+    if wrong.iter().any(|(symbol, value)| *symbol == OPTION && value == "n") {
+        return Origin::IpvsOff;
+    }
+    let says = |path: &Path| {
+        let text = fs_err::read(path).unwrap_or_default();
+        wrong.iter().any(|(symbol, value)| config::value(&text, symbol).as_ref() == Some(value))
+    };
+    if let Some(file) = gate.stronger.iter().find(|file| says(&sources.join(file))) {
+        return Origin::Stronger(file.clone());
+    }
+    let mut others: Vec<String> = WalkDir::new(sources)
+        .max_depth(1)
+        .into_iter()
+        .flatten()
+        .filter(|entry| entry.file_type().is_file() && entry.metadata().is_ok_and(|details| details.len() < LARGEST))
+        .filter(|entry| says(entry.path()))
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    others.sort();
+    if others.is_empty() { Origin::Nowhere } else { Origin::Others(others) }
 }
 
 #[cfg(test)]
@@ -71,7 +109,7 @@ mod tests {
             resolved: vec!["no/such/*".into(), "kernel-*/linux-*/configs/kernel-*-x86_64*.config".into()],
             exempt: vec!["*-kdump.config".into()],
             expected: vec!["CONFIG_IP_VS_TAB_BITS=20".parse().unwrap()],
-            precedence: vec!["config-x86_64-nodebug".into(), "config-generic".into()],
+            stronger: vec!["config-x86_64-nodebug".into()],
         }
     }
 
@@ -99,11 +137,23 @@ mod tests {
     }
 
     #[test]
-    fn the_strongest_file_that_disagrees_won() {
+    fn where_a_value_comes_from_is_named_only_if_it_says_so() {
         let dir = tempfile::tempdir().unwrap();
-        fs_err::write(dir.path().join("config-generic"), "CONFIG_IP_VS_TAB_BITS=20\n").unwrap();
-        assert_eq!(winner(&gate(), dir.path()), None);
-        fs_err::write(dir.path().join("config-x86_64-nodebug"), "CONFIG_IP_VS_TAB_BITS=18\n").unwrap();
-        assert_eq!(winner(&gate(), dir.path()).unwrap(), "config-x86_64-nodebug");
+        let put = |file: &str, text: &str| fs_err::write(dir.path().join(file), text).unwrap();
+        let differs = |found: &str| {
+            let verdict = Verdict::Differs { expected: "CONFIG_IP_VS_TAB_BITS=20".into(), found: found.into() };
+            origin(&gate(), &[Finding::new(2, "x", verdict)], dir.path())
+        };
+        put("config-generic", "CONFIG_IP_VS_TAB_BITS=20\n");
+        assert_eq!(differs("CONFIG_IP_VS_TAB_BITS=18"), Origin::Nowhere);
+        put("config-site", "CONFIG_IP_VS_TAB_BITS=18\n");
+        assert_eq!(differs("CONFIG_IP_VS_TAB_BITS=18"), Origin::Others(vec!["config-site".into()]));
+        // A stronger file that says a third value is not the one.
+        put("config-x86_64-nodebug", "CONFIG_IP_VS_TAB_BITS=16\n");
+        assert_eq!(differs("CONFIG_IP_VS_TAB_BITS=18"), Origin::Others(vec!["config-site".into()]));
+        put("config-x86_64-nodebug", "CONFIG_IP_VS_TAB_BITS=18\n");
+        assert_eq!(differs("CONFIG_IP_VS_TAB_BITS=18"), Origin::Stronger("config-x86_64-nodebug".into()));
+        assert_eq!(differs("CONFIG_IP_VS_TAB_BITS=n"), Origin::IpvsOff);
+        assert_eq!(origin(&gate(), &[], dir.path()), Origin::NothingRead);
     }
 }

@@ -1,10 +1,12 @@
 //! The store of source packages: each under the digest of its content, found by its name, shared between builds and safe
 //! for several processes.
 //!
-//!     sha256/<digest>/<file>     what was fetched, complete
-//!     names/<file>.json          which digest a name had, and where it came from
-//!     parts/<file>.part          what is being fetched, with <file>.json beside it: from where, which version
-//!     locks/<file>               held while a file is being fetched
+//! ```text
+//! sha256/<digest>/<file>     what was fetched, complete
+//! names/<file>.json          which digest a name had, and where it came from
+//! parts/<file>.part          what is being fetched, with <file>.json beside it: from where, which version
+//! locks/<file>               held while a file is being fetched
+//! ```
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -86,12 +86,15 @@ impl Configs {
         if own.is_empty() { self.edit.clone() } else { own }
     }
 
+    /// Returns the files that are merged over the edited ones, strongest first.
+    pub(super) fn stronger(&self) -> impl Iterator<Item = &String> {
+        self.precedence.iter().take_while(|file| !self.edit.contains(file))
+    }
+
     /// Returns those of the files that are merged over the edited ones and set the option to something else, with
     /// what they set.
     pub(super) fn overrides(&self, source: &Source, wanted: &str) -> Vec<(String, String)> {
-        self.precedence
-            .iter()
-            .take_while(|file| !self.edit.contains(file))
+        self.stronger()
             .filter_map(|file| {
                 let value = config::value(source.texts.get(file)?, OPTION)?;
                 (value != wanted).then(|| (file.clone(), value))

@@ -187,6 +187,6 @@ pub struct Gate {
     pub exempt: Vec<String>,
     /// What each of them must say.
     pub expected: Vec<Setting>,
-    /// The config sources that are merged, strongest first.
-    pub precedence: Vec<String>,
+    /// The config sources that are merged over the edited ones, strongest first.
+    pub stronger: Vec<String>,
 }

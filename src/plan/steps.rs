@@ -48,7 +48,7 @@ impl Ground<'_> {
                     resolved: self.filled(&recipe.option.resolved),
                     exempt: exempt.clone(),
                     expected: expected.clone(),
-                    precedence: self.configs.precedence.clone(),
+                    stronger: self.configs.stronger().cloned().collect(),
                 },
                 required: required.clone(),
                 expected: self.hoped(),

@@ -2,6 +2,7 @@
 //!
 //! Needs no recipe: it works on packages that anybody built.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,13 @@ pub fn is_config(path: &str) -> bool {
     }
 }
 
+/// Returns the kernel that a config is of: `/boot/config-X`, `/lib/modules/X/config`; not told by those of -devel.
+#[must_use]
+pub fn config_of(path: &str) -> Option<&str> {
+    let below = path.strip_prefix("/usr").unwrap_or(path);
+    path.strip_prefix("/boot/config-").or_else(|| below.strip_prefix("/lib/modules/")?.strip_suffix("/config"))
+}
+
 /// Returns the name of the kernel module that a path in a package is, such as `ip_vs`, and the kernel it is for.
 #[must_use]
 pub fn module_name(path: &str) -> Option<(&str, &str)> {
@@ -35,7 +43,8 @@ pub fn module_name(path: &str) -> Option<(&str, &str)> {
     let (uname_r, inside) = below.split_once('/')?;
     let file = inside.rsplit('/').next()?;
     let (name, ending) = file.split_once(".ko")?;
-    matches!(ending, "" | ".xz" | ".gz" | ".zst" | ".bz2").then_some((name, uname_r))
+    // Those that cannot be read are named all the same: a module that nobody looked at is no proof.
+    matches!(ending, "" | ".xz" | ".gz" | ".zst" | ".bz2" | ".lz4" | ".lzma" | ".lzo").then_some((name, uname_r))
 }
 
 /// Looks at all packages; `seen` is told of each finding as it is made.
@@ -62,24 +71,44 @@ pub fn examine(
             let finding = if is_config(path) {
                 let mut text = Vec::new();
                 input.take(LARGEST).read_to_end(&mut text)?;
-                super::config(3, &subject, &text, expected)
+                super::config(3, &subject, &text, expected).of(config_of(path))
             } else {
-                module(&subject, &decompress::bytes(input, LARGEST)?, bits)
+                let kernel = module_name(path).map(|(_, uname_r)| uname_r);
+                module(&subject, &decompress::bytes(input, LARGEST)?, bits).of(kernel)
             };
             seen(&finding);
             findings.push(finding);
             Ok(())
         })?;
     }
-    for (level, what) in [(3, "a kernel's config"), (4, "ip_vs.ko")] {
-        if !findings.iter().any(|finding| finding.level == level) {
-            let why = format!("{what} is in none of the packages");
-            let finding = Finding { level, subject: what.into(), verdict: Verdict::NotChecked { why } };
-            seen(&finding);
-            findings.push(finding);
-        }
+    for finding in unseen(&findings) {
+        seen(&finding);
+        findings.push(finding);
     }
     Ok(findings)
+}
+
+/// Returns what was not seen: of each kernel both its config and its `ip_vs.ko`, so that one kernel does not answer for
+/// another.
+fn unseen(findings: &[Finding]) -> Vec<Finding> {
+    let kernels: BTreeSet<&str> = findings.iter().filter_map(|finding| finding.kernel.as_deref()).collect();
+    let has = |level: u8, kernel: Option<&str>| {
+        findings.iter().any(|each| each.level == level && (kernel.is_none() || each.kernel.as_deref() == kernel))
+    };
+    let mut missing = Vec::new();
+    for (level, what) in [(3, "config"), (4, "ip_vs.ko")] {
+        for kernel in &kernels {
+            if !has(level, Some(kernel)) {
+                let why = format!("the {what} of the kernel {kernel} is in none of the packages");
+                missing.push(Finding::new(level, what, Verdict::NotChecked { why }).of(Some(kernel)));
+            }
+        }
+        if kernels.is_empty() && !has(level, None) {
+            let why = format!("a kernel's {what} is in none of the packages");
+            missing.push(Finding::new(level, what, Verdict::NotChecked { why }));
+        }
+    }
+    missing
 }
 
 /// Level 4 on one module.
@@ -98,7 +127,7 @@ fn module(subject: &str, elf: &[u8], bits: Bits) -> Finding {
         Err(error) if error.is_not_checked() => Verdict::NotChecked { why: error.to_string() },
         Err(error) => Verdict::Differs { expected: format!("{bits} bits"), found: error.to_string() },
     };
-    Finding { level: 4, subject: subject.to_owned(), verdict }
+    Finding::new(4, subject, verdict)
 }
 
 /// Returns the packages that the arguments name: files as they are, directories with every `.rpm` directly in them or
@@ -159,5 +188,28 @@ mod tests {
         assert_eq!(module_name("/usr/lib/modules/5/kernel/net/ip_vs.ko.xz"), Some(("ip_vs", "5")));
         assert_eq!(module_name("/usr/lib/debug/lib/modules/5/kernel/net/ip_vs.ko.debug"), None);
         assert_eq!(module_name("/lib/modules/5/kernel/net/ip_vs.ko.debug"), None);
+        assert_eq!(module_name("/lib/modules/5/kernel/net/ip_vs.ko.lz4"), Some(("ip_vs", "5")));
+        assert_eq!(config_of("/boot/config-2.6.32-220.el6.x86_64"), Some("2.6.32-220.el6.x86_64"));
+        assert_eq!(config_of("/usr/lib/modules/5.14.0+debug/config"), Some("5.14.0+debug"));
+        assert_eq!(config_of("/usr/src/kernels/5.14.0/.config"), None);
+    }
+
+    #[test]
+    fn no_kernel_answers_for_another() {
+        let holds = || Verdict::Holds { evidence: String::new() };
+        let mut findings = vec![
+            Finding::new(3, "a", holds()).of(Some("1")),
+            Finding::new(3, "b", holds()).of(Some("1.debug")),
+            Finding::new(4, "c", holds()).of(Some("1.debug")),
+        ];
+        let missing = unseen(&findings);
+        assert_eq!(missing.len(), 1);
+        assert_eq!(
+            missing[0].to_string(),
+            "level 4  ip_vs.ko  not checked: the ip_vs.ko of the kernel 1 is in none of the packages"
+        );
+        findings.push(Finding::new(4, "d", holds()).of(Some("1")));
+        assert_eq!(unseen(&findings), []);
+        assert_eq!(unseen(&[]).len(), 2);
     }
 }

@@ -185,3 +185,39 @@ fn a_module_that_ignores_the_config_is_caught_and_not_handed_over() {
     outcome.says("error: the packages do not hold what was asked");
     outcome.says("ip_vs.ko  DIFFERS: expected 20 bits, found 12 bits");
 }
+
+#[test]
+fn a_kernel_whose_module_is_missing_is_not_proved_by_another_kernels() {
+    if !require("rpmbuild") {
+        return;
+    }
+    // The debug kernel has its ip_vs.ko, and it holds what was asked.
+    let delete = "find $RPM_BUILD_ROOT/lib/modules/%{KVERREL} -name ip_vs.ko -delete";
+    let outcome = fails(&Sandbox::new(), Toy::new().script("%install", delete), 9);
+    outcome.says(
+        "level 4  ip_vs.ko  not checked: the ip_vs.ko of the kernel 2.6.32-220.13.1.el6.ipvs_20bit.x86_64 is in none",
+    );
+    let packed = "find $RPM_BUILD_ROOT/lib/modules/%{KVERREL} -name ip_vs.ko -exec mv {} {}.lz4 \\;";
+    fails(
+        &Sandbox::new(),
+        Toy::new().script(
+            "%install",
+            &format!("{packed}\nfind $RPM_BUILD_ROOT -name '*.lz4' -exec sh -c 'echo packed > $1' - {{}} \\;"),
+        ),
+        9,
+    );
+}
+
+#[test]
+fn a_kernel_with_another_name_than_the_recipe_says_is_caught() {
+    if !require("rpmbuild") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    let recipe =
+        "schema = 1\nname = \"mine\"\ntitle = \"Mine\"\nextends = \"el6\"\nuname-r = \"{version}-{release}\"\n";
+    let recipe = sandbox.input("mine.toml", recipe);
+    let outcome = sandbox.ipvs(&srpm, "20").args(["--profile", "fleet", "--recipe"]).arg(&recipe).exits(9);
+    outcome.says("the kernel's own name  DIFFERS: expected 2.6.32-220.13.1.el6.ipvs_20bit, found 2.6.32-220.13.1.el6.ipvs_20bit.x86_64");
+}

@@ -99,7 +99,7 @@ fn a_kernel_without_ipvs_is_stopped_as_well() {
     let sandbox = Sandbox::new();
     let srpm = sandbox.srpm(&toy.script("%build", SLOW).pack());
     let outcome = sandbox.ipvs(&srpm, "20").exits(9);
-    outcome.says("found CONFIG_IP_VS_TAB_BITS=n").says("hint: no config source sets this value");
+    outcome.says("found CONFIG_IP_VS_TAB_BITS=n").says("hint: IPVS is off in this configuration");
     sandbox.no_process_is_left();
 }
 
@@ -115,6 +115,8 @@ fn a_prep_that_leaves_no_config_is_no_pass() {
     );
     let sandbox = Sandbox::new();
     let srpm = sandbox.srpm(&toy.pack());
-    sandbox.ipvs(&srpm, "20").exits(9).says("not checked: %prep left no such file");
+    let outcome = sandbox.ipvs(&srpm, "20").exits(9);
+    outcome.says("error: no merged config was found after %prep").says("not checked: %prep left no such file");
+    outcome.says("option.resolved");
     sandbox.no_process_is_left();
 }

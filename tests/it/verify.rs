@@ -230,7 +230,7 @@ fn packages_without_the_module_are_not_checked_and_exit_9() {
     let built = Built::toy();
     for name in ["kernel-firmware", "kernel-debuginfo", "kernel-devel"] {
         let outcome = verify("20", &[&built.package(name)], 9);
-        outcome.prints("level 4  ip_vs.ko  not checked: ip_vs.ko is in none of the packages");
+        outcome.prints("level 4  ip_vs.ko  not checked: a kernel's ip_vs.ko is in none of the packages");
     }
 }
 
