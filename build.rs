@@ -1,6 +1,7 @@
 //! Finds the recipes, so that a new family is a file in recipes/ and nothing in src/.
 #![expect(clippy::disallowed_methods, reason = "a build script has its own environment and nothing but std")]
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, error, fs};
 
@@ -21,12 +22,12 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         let number = name.get(letters.len()..).and_then(|digits| digits.parse::<u32>().ok());
         (letters, number)
     });
-    let lines: Vec<String> = files
-        .iter()
-        .filter_map(|path| {
-            Some(format!("    ({:?}, include_str!({:?})),\n", path.file_stem()?.to_str()?, path.to_str()?))
-        })
-        .collect();
-    fs::write(Path::new(&env::var("OUT_DIR")?).join("recipes.rs"), format!("&[\n{}]\n", lines.concat()))?;
+    let mut list = String::new();
+    for path in &files {
+        let name = path.file_stem().and_then(|stem| stem.to_str()).ok_or("a recipe's name is not UTF-8")?;
+        // The text and not its path, which would put the builder's directories into the program.
+        writeln!(list, "    ({name:?}, {:?}),", fs::read_to_string(path)?)?;
+    }
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("recipes.rs"), format!("&[\n{list}]\n"))?;
     Ok(())
 }

@@ -34,7 +34,7 @@ pub struct Change {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The line to be changed is not there.
-    #[error("`{file}` has no line {what}, expected exactly one")]
+    #[error("`{file}` has no line {what}, expected at least one")]
     Missing {
         /// The file.
         file: String,

@@ -7,7 +7,7 @@ use super::args::{Build, Origin};
 use super::fetch::{self, Obtained};
 use crate::error::Error;
 use crate::event::{Event, Stage};
-use crate::ipvs::bits::OPTION;
+use crate::ipvs::bits::{MODULE, OPTION};
 use crate::pipeline::{self, manifest::Manifest};
 use crate::plan::host::{Account, Builder, Host, Place, Refused};
 use crate::plan::lockfile::{self, LockFile, Verdict};
@@ -121,11 +121,20 @@ fn requests(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
         if symbol == OPTION {
             return Err(Error::Usage(format!("`--set {setting}` contradicts `--bits`, which sets {symbol}")));
         }
+        if symbol == MODULE && setting.value() != "m" {
+            let expected = format!("expected {MODULE}=m: the proof of the table is ip_vs.ko");
+            return Err(Error::Usage(format!("`--set {setting}` leaves no module, {expected}")));
+        }
         if args.set.iter().take(index).any(|earlier| earlier.symbol() == symbol) {
             return Err(Error::Usage(format!("`--set` names {symbol} twice")));
         }
     }
     let patches = args.patch.iter().map(|path| patch(path)).collect::<Result<Vec<_>, _>>()?;
+    for (index, patch) in patches.iter().enumerate() {
+        if patches.iter().take(index).any(|earlier| earlier.text == patch.text) {
+            return Err(Error::Usage(format!("`--patch` names `{}` twice: it applies once", patch.name)));
+        }
+    }
     let out = absolute(&args.out)?;
     let template = template(args.templates.as_deref())?;
     args.bits

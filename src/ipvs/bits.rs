@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// The option that holds the size at compile time (every kernel since 2.6.10 has it by this name).
 pub const OPTION: &str = "CONFIG_IP_VS_TAB_BITS";
 
+/// The option that IPVS itself hangs on, `m` in every distribution kernel that has it.
+pub const MODULE: &str = "CONFIG_IP_VS";
+
 /// The exponent of the table size: a kernel with `Bits(20)` has 2^20 buckets.
 ///
 /// Holds 1 to 31; which part of that a kernel accepts is a [`Range`].
@@ -65,9 +68,17 @@ impl FromStr for Bits {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let number: u64 = text.parse().map_err(|_| Error::NotANumber(text.to_owned()))?;
+        let number = plain(text).ok_or_else(|| Error::NotANumber(text.to_owned()))?;
         u8::try_from(number).map_err(|_| Error::Absurd(number))?.try_into()
     }
+}
+
+/// Returns a number that is written as kconfig writes it: digits alone, without a sign and without leading zeros (which
+/// kconfig keeps as they are, so that the value in the packages would not be the one that was asked for).
+#[must_use]
+pub fn plain(text: &str) -> Option<u64> {
+    let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    canonical.then(|| text.parse().ok()).flatten()
 }
 
 impl fmt::Display for Bits {
@@ -107,7 +118,7 @@ mod tests {
     #[test]
     fn bits_are_parsed_strictly() {
         assert_eq!("20".parse(), Ok(Bits(20)));
-        for bad in ["abc", "", "-1", "20.0", " 20", "0x14"] {
+        for bad in ["abc", "", "-1", "20.0", " 20", "0x14", "+20", "020", "032"] {
             assert_eq!(bad.parse::<Bits>(), Err(Error::NotANumber(bad.to_owned())), "{bad}");
         }
         assert_eq!("0".parse::<Bits>(), Err(Error::Absurd(0)));

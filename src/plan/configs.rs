@@ -5,7 +5,7 @@ use regex::bytes::Regex;
 
 use super::{Error, Source};
 use crate::edit::config;
-use crate::ipvs::bits::OPTION;
+use crate::ipvs::bits::{MODULE, OPTION};
 use crate::recipe::{self, ConfigSource, Recipe};
 
 /// The way that fits a source package.
@@ -64,7 +64,7 @@ fn configs(recipe: &Recipe, way: &ConfigSource, proof: &str, source: &Source, ar
     }
     for file in files {
         let text = source.texts.get(&file).map(Vec::as_slice).unwrap_or_default();
-        let has_ipvs = config::value(text, "CONFIG_IP_VS").is_some_and(|value| value != "n");
+        let has_ipvs = config::value(text, MODULE).is_some_and(|value| value != "n");
         if way.add || has_ipvs || !config::values(text, OPTION).is_empty() {
             chosen.edit.push(file);
         } else {
@@ -89,6 +89,18 @@ impl Configs {
     /// Returns the files that are merged over the edited ones, strongest first.
     pub(super) fn stronger(&self) -> impl Iterator<Item = &String> {
         self.precedence.iter().take_while(|file| !self.edit.contains(file))
+    }
+
+    /// Returns the file that builds IPVS into the kernel for this architecture, where its table cannot be proved.
+    pub(super) fn built_in(&self, source: &Source, arch: &str) -> Option<String> {
+        let value = |file: &String| config::value(source.texts.get(file)?, MODULE);
+        let own = self.of_arch(arch);
+        let decides = self.stronger().find(|file| value(file).is_some());
+        decides
+            .into_iter()
+            .chain(own.iter().filter(|_| decides.is_none()))
+            .find(|file| value(file).is_some_and(|value| value == "y"))
+            .cloned()
     }
 
     /// Returns those of the files that are merged over the edited ones and set the option to something else, with

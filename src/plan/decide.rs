@@ -10,7 +10,8 @@ use super::step::FileEdit;
 use super::steps::QEMU;
 use super::{Choice, Error, Host, Layout, Plan, RecipeUsed, Request, SCHEMA, Source, SourceUsed, switches};
 use crate::edit::Change;
-use crate::ipvs::bits::{OPTION, Range};
+use crate::edit::config::{self, Setting};
+use crate::ipvs::bits::{MODULE, OPTION, Range};
 use crate::ipvs::sources::{self, Kind, TreeFacts};
 use crate::recipe::Recipe;
 use crate::rpm::source::Header;
@@ -54,7 +55,13 @@ pub fn decide(request: &Request, choice: &Choice, source: &Source, host: &Host) 
     in_range(request, recipe, &tree)?;
     let spec = source.spec(recipe)?;
     switches::check(request, source, &spec)?;
+    switches::agree(request, recipe)?;
     let configs = configs::choose(recipe, source, &arch)?;
+    if let Some(file) =
+        configs.built_in(source, &arch).filter(|_| !request.set.iter().any(|set| set.symbol() == MODULE))
+    {
+        return Err(Error::BuiltIn { srpm: source.header.nvr.to_string(), file });
+    }
     let released = release::decide(request, choice, source, &spec, &arch)?;
     let layout = Layout { work: host.work.path.clone(), out: request.out.clone() };
     let header = &source.header;
@@ -78,6 +85,7 @@ pub fn decide(request: &Request, choice: &Choice, source: &Source, host: &Host) 
             .map(|(file, value)| format!("`{file}` sets {OPTION}={value} and is merged over the edited file")),
     );
     warnings.extend(edits.iter().filter_map(twice));
+    warnings.extend(strangers(request, source));
     warnings.extend(not_evaluated(&ground));
 
     let plan = Plan {
@@ -220,6 +228,14 @@ fn twice(edit: &FileEdit) -> Option<String> {
     (lines.len() > 1).then(|| {
         format!("`{}` has {OPTION} {} times (lines {}): all are set", edit.file, lines.len(), lines.join(", "))
     })
+}
+
+/// Warns of each symbol of `--set` that no file of the source package names: kconfig drops what it does not know without
+/// a word, and the packages are found to lack it only after the build.
+fn strangers(request: &Request, source: &Source) -> Vec<String> {
+    let named = |symbol: &str| source.texts.values().any(|text| !config::values(text, symbol).is_empty());
+    let strange = request.set.iter().map(Setting::symbol).filter(|symbol| !named(symbol));
+    strange.map(|symbol| format!("no config source names {symbol}: is it spelt as the kernel spells it?")).collect()
 }
 
 /// Warns of a release that is only the recipe's word.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::host::Refused;
 use crate::edit::{self, spec};
-use crate::ipvs::bits::{Bits, Range};
+use crate::ipvs::bits::{Bits, MODULE, Range};
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,14 @@ pub enum Error {
         found: Vec<String>,
         /// What would have been needed.
         missing: String,
+    },
+    /// IPVS is not a module.
+    #[error("`{file}` of `{srpm}` says {MODULE}=y, expected =m: what proves the table is ip_vs.ko")]
+    BuiltIn {
+        /// The source package.
+        srpm: String,
+        /// The config source.
+        file: String,
     },
     /// The option is in the kernel's tree and in no file of the source package.
     #[error("`{nvr}` keeps the option in its tarball: {}", list(paths))]
@@ -71,6 +79,18 @@ pub enum Error {
         name: String,
         /// What was probably meant, or all that there is.
         meant: String,
+    },
+    /// A conditional is switched on and off at once.
+    #[error("`{option} {name}` contradicts `{other} {name}`, which {origin} says")]
+    Contradiction {
+        /// `--with` or `--without`, as the command line says it.
+        option: String,
+        /// The conditional.
+        name: String,
+        /// The opposite.
+        other: String,
+        /// Who says the opposite.
+        origin: String,
     },
     /// The spec's release cannot be told beforehand.
     #[error("the release that `{spec}` would give the kernel cannot be told: {why}")]
@@ -258,6 +278,10 @@ impl Error {
             Self::InTree { paths, hook, .. } => in_tree_hint(paths, hook.as_deref()),
             Self::Specs { .. } => "name the right one in a recipe and pass it as `--recipe FILE`".into(),
             Self::Switch { meant, .. } => meant.clone(),
+            Self::Contradiction { option, name, .. } => {
+                format!("leave out `{option} {name}`, or change it in a recipe and pass that as `--recipe FILE`")
+            }
+            Self::BuiltIn { .. } => format!("say `--set {MODULE}=m`, which makes it one"),
             Self::NotLocked { .. } => "run once without `--locked` and with `--lock FILE`, which adds it".into(),
             Self::Republished { .. } => {
                 "if it was published anew and you trust it, add its digest to the `sha256` list in the lock file".into()
@@ -311,7 +335,9 @@ impl Error {
             | Self::Unknown { .. }
             | Self::NoWay { .. }
             | Self::Specs { .. }
+            | Self::BuiltIn { .. }
             | Self::Switch { .. }
+            | Self::Contradiction { .. }
             | Self::Release { .. }
             | Self::NoHook { .. }
             | Self::NotARelease { .. }

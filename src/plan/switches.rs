@@ -6,6 +6,7 @@ use regex::bytes::Regex;
 
 use super::source::ends_with;
 use super::{Error, Request, Source};
+use crate::recipe::Recipe;
 
 /// Refuses a name that the spec (or what it includes) does not know.
 ///
@@ -25,6 +26,32 @@ pub(super) fn check(request: &Request, source: &Source, spec: &str) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Refuses a name that the command line switches one way and the other way at once, or the recipe the other way: a spec
+/// that is told both does what its author thought of first.
+///
+/// # Errors
+/// The first such name.
+pub(super) fn agree(request: &Request, recipe: &Recipe) -> Result<(), Error> {
+    let profile = recipe.profiles.get(request.profile.name()).cloned().unwrap_or_default();
+    let (by_recipe, by_profile) =
+        (format!("the recipe `{}`", recipe.name), format!("the profile `{}`", request.profile.name()));
+    let against = |said: &[String], option: &str, other: &str, opposite: [(&[String], &str); 3]| {
+        for (names, origin) in opposite {
+            if let Some(name) = said.iter().find(|name| names.contains(name)) {
+                let (option, other) = (option.to_owned(), other.to_owned());
+                return Err(Error::Contradiction { option, name: name.clone(), other, origin: origin.to_owned() });
+            }
+        }
+        Ok(())
+    };
+    let own = "the command line";
+    let off = [(&*request.without, own), (&*recipe.build.without, &*by_recipe), (&*profile.without, &*by_profile)];
+    let on: [(&[String], &str); 3] =
+        [(&request.with, own), (&recipe.build.with, &by_recipe), (&profile.with, &by_profile)];
+    against(&request.with, "--with", "--without", off)?;
+    against(&request.without, "--without", "--with", on)
 }
 
 /// Returns the names of all conditionals: `%{?_with_x}`, `%{?_without_x}`, `%bcond_with x`, `%bcond x 1`.

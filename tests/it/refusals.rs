@@ -188,6 +188,27 @@ fn a_source_without_the_option() {
 }
 
 #[test]
+fn a_kernel_with_ipvs_built_in() {
+    let sandbox = Sandbox::new();
+    let built_in = Toy::new().replace("config-generic", "CONFIG_IP_VS=m\n", "CONFIG_IP_VS=y\n");
+    let srpm = sandbox.srpm(&built_in.pack());
+    let outcome = refused(&sandbox, &srpm, |kbuild| kbuild, 3);
+    outcome.says("`config-generic` of `kernel-2.6.32-220.13.1.el6` says CONFIG_IP_VS=y, expected =m");
+    outcome.says("hint: say `--set CONFIG_IP_VS=m`");
+    sandbox.plan(&srpm, "20").args(["--set", "CONFIG_IP_VS=m"]).exits(0);
+    let outcome = refused(&sandbox, &srpm, |kbuild| kbuild.args(["--set", "CONFIG_IP_VS=n"]), 2);
+    outcome.says("`--set CONFIG_IP_VS=n` leaves no module, expected CONFIG_IP_VS=m");
+}
+
+#[test]
+fn a_symbol_that_no_config_source_names_is_warned_of() {
+    let sandbox = Sandbox::new();
+    let srpm = toy(&sandbox);
+    let outcome = sandbox.plan(&srpm, "20").args(["--set", "CONFIG_IP_VS_TYPO=y"]).exits(0);
+    outcome.prints("no config source names CONFIG_IP_VS_TYPO");
+}
+
+#[test]
 fn a_spec_with_two_buildid_lines() {
     let marker = "# % define buildid .local\n";
     let sandbox = Sandbox::new();
@@ -244,6 +265,14 @@ fn a_conditional_that_the_spec_does_not_have() {
     outcome.says("`kernel.spec` knows no `--without debuginfos`").says("hint: did you mean `debuginfo`?");
     let outcome = refused(&sandbox, &srpm, |kbuild| kbuild.args(["--with", "nonsense"]), 3);
     outcome.says("`kernel.spec` knows no `--with nonsense`").says("hint: it has baseonly, ");
+    let outcome = refused(&sandbox, &srpm, |kbuild| kbuild.args(["--without", "firmware"]), 3);
+    outcome
+        .says("`--without firmware` contradicts `--with firmware`, which the recipe `el6` says")
+        .says("hint: leave out");
+    let outcome = refused(&sandbox, &srpm, |kbuild| kbuild.args(["--with", "perf", "--without", "perf"]), 3);
+    outcome.says("`--with perf` contradicts `--without perf`, which the command line says");
+    let outcome = refused(&sandbox, &srpm, |kbuild| kbuild.args(["--profile", "fleet", "--with", "perf"]), 3);
+    outcome.says("`--with perf` contradicts `--without perf`, which the profile `fleet` says");
 }
 
 #[test]
