@@ -209,6 +209,18 @@ fn a_symbol_that_no_config_source_names_is_warned_of() {
 }
 
 #[test]
+fn the_same_patch_twice() {
+    let sandbox = Sandbox::new();
+    let srpm = toy(&sandbox);
+    let dir = tempfile::tempdir().unwrap();
+    let patch = dir.path().join("a.patch");
+    fs_err::write(&patch, "--- a/Makefile\n+++ b/Makefile\n@@ -1 +1 @@\n-a\n+b\n").unwrap();
+    let twice = |kbuild: Kbuild<'_>| kbuild.arg("--patch").arg(&patch).arg("--patch").arg(&patch).refused(2);
+    twice(sandbox.plan(&srpm, "20")).says("`--patch` names `a.patch` twice");
+    twice(sandbox.ipvs(&srpm, "20")).says("`--patch` names `a.patch` twice");
+}
+
+#[test]
 fn a_spec_with_two_buildid_lines() {
     let marker = "# % define buildid .local\n";
     let sandbox = Sandbox::new();
