@@ -8,7 +8,9 @@ mod plan;
 mod prepare;
 mod recipes;
 pub mod render;
+mod settings;
 mod verify;
+mod vouch;
 mod worker;
 
 use std::ffi::OsString;
@@ -20,7 +22,7 @@ use clap::{CommandFactory, Parser};
 use crate::error::{self, Error};
 use crate::event::Reporter;
 use crate::sys::{exec, probe};
-use args::{Arguments, Subcommand};
+use args::{Arguments, Build, Fetch, Subcommand};
 use render::Format;
 
 /// What every subcommand may use.
@@ -77,7 +79,13 @@ fn finish(outcome: Result<Output, Error>, format: Format) -> ExitCode {
     }
 }
 
-fn dispatch(edge: &Edge, command: Subcommand) -> Result<Output, Error> {
+fn dispatch(edge: &Edge, mut command: Subcommand) -> Result<Output, Error> {
+    if let Subcommand::Ipvs(Build { origin, .. })
+    | Subcommand::Plan(Build { origin, .. })
+    | Subcommand::Fetch(Fetch { origin, .. }) = &mut command
+    {
+        settings::apply(origin)?;
+    }
     match command {
         Subcommand::Ipvs(build) => ipvs::run(edge, &build),
         Subcommand::Plan(build) => plan::run(edge, &build),

@@ -10,6 +10,7 @@ mod configs;
 mod decide;
 mod edits;
 pub mod error;
+mod hint;
 pub mod host;
 pub mod instructions;
 pub mod layout;
@@ -22,17 +23,19 @@ pub mod source;
 pub mod step;
 mod steps;
 mod switches;
+pub mod trust;
 
 use serde::{Deserialize, Serialize};
 
 pub use choose::{Choice, by_content, by_release};
-pub use decide::{complete, decide, host_ready, signed, trusted};
+pub use decide::{decide, host_ready};
 pub use error::Error;
 pub use host::Host;
 pub use layout::Layout;
 pub use request::Request;
 pub use source::Source;
 pub use step::Step;
+pub use trust::{Instead, Voucher, complete, trusted};
 
 use crate::command::Command;
 use crate::ipvs::bits::Bits;
@@ -131,6 +134,8 @@ pub struct SourceUsed {
     pub sha256: String,
     /// What its signature is worth.
     pub signature: Signature,
+    /// What vouches for it.
+    pub vouched_by: Voucher,
     /// What the kernel tree in it says of the option.
     pub tree: TreeFacts,
 }

@@ -13,6 +13,7 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::ipvs::bits::Range;
+use crate::rpm::nvr::Nvr;
 
 /// A checked recipe. What each part means is explained in recipes/el6.toml and in `recipe/keys.rs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,6 +224,12 @@ pub struct Vault {
 pub struct Trust {
     /// The keys.
     pub keys: Vec<PinnedKey>,
+    /// Where the keys are to be had, in order.
+    #[serde(default)]
+    pub urls: Vec<String>,
+    /// SHA-256 of source packages by name, version and release: all the contents that one is known to have had.
+    #[serde(default)]
+    pub sha256: BTreeMap<String, Vec<String>>,
 }
 
 /// A key that signs the family's source packages.
@@ -304,11 +311,10 @@ impl Recipe {
         })
     }
 
-    /// Returns the pinned key that a signer names by its fingerprint or the end of it.
+    /// Returns the digests that a source package may have; none if it is not pinned.
     #[must_use]
-    pub fn pinned(&self, signer: &str) -> Option<&PinnedKey> {
-        let signer = signer.to_ascii_uppercase();
-        self.trust.keys.iter().find(|key| signer.len() >= 16 && key.fingerprint.ends_with(&signer))
+    pub fn pinned_digests(&self, nvr: &Nvr) -> &[String] {
+        self.trust.sha256.get(&nvr.to_string()).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the `--define`s of every build, with the distribution's number as the release tells it.

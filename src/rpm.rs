@@ -5,5 +5,6 @@ pub mod decompress;
 mod digest;
 mod integrity;
 pub mod nvr;
+pub mod openpgp;
 pub mod source;
 pub mod trust;

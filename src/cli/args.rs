@@ -170,9 +170,12 @@ pub struct Origin {
     /// Accept no source package that is not in the lock file [default file: kbuild.lock]
     #[arg(long)]
     pub locked: bool,
-    /// A public key that you trust to sign source packages
+    /// A public key; it counts if the recipe or `--trust` pins it
     #[arg(long, value_name = "FILE")]
     pub key: Vec<PathBuf>,
+    /// Pin a key of your own choice, by its primary fingerprint
+    #[arg(long, value_name = "FINGERPRINT", value_parser = fingerprint)]
+    pub trust: Vec<String>,
     /// Where the distributions' public keys are; only those whose fingerprint the recipe pins are used
     #[arg(long, value_name = "DIR", default_values = ["/etc/pki/rpm-gpg", "/usr/share/distribution-gpg-keys"])]
     pub keys: Vec<PathBuf>,
@@ -319,6 +322,16 @@ fn account(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("expected the name of an account, such as `mockbuild`".into())
+    }
+}
+
+/// A primary key's fingerprint, as gpg prints it: with blanks or without.
+pub(super) fn fingerprint(text: &str) -> Result<String, String> {
+    let digits: String = text.chars().filter(|sign| !sign.is_whitespace()).collect::<String>().to_uppercase();
+    if matches!(digits.len(), 40 | 64) && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(digits)
+    } else {
+        Err("expected the 40 hexadecimal digits that `gpg --fingerprint` prints".into())
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::args::{Fetch, Origin};
+use super::vouch::{self, Given};
 use super::{Edge, Output, prepare, render};
 use crate::error::Error;
 use crate::event::{Event, Stage};
@@ -14,7 +15,6 @@ use crate::plan::resolve::{self, Candidate, Wanted};
 use crate::recipe::{Recipe, builtin};
 use crate::rpm::nvr::Nvr;
 use crate::rpm::source::{self, Header, InTree, Want};
-use crate::rpm::trust::Key;
 use crate::sys::files;
 use crate::sys::probe::{self, Facts};
 
@@ -33,10 +33,16 @@ pub(super) struct Promised {
     nvr: Option<Nvr>,
     sha256: String,
     file: String,
+    url: String,
     store: Store,
 }
 
 impl Promised {
+    /// Whether it is from a server, and not from a directory of this machine.
+    pub(super) fn of_a_server(&self) -> bool {
+        self.url.starts_with("http")
+    }
+
     /// Checks a package's header and digest against what was asked for; what is another thing is forgotten.
     pub(super) fn kept(&self, header: &Header, path: &Path) -> Result<(), Error> {
         let wrong = |expected: String, found: String| {
@@ -117,7 +123,7 @@ fn obtain(
     };
     edge.reporter.note(format!("{file} is from {}, sha256 {}", stored.url, stored.sha256));
     edge.reporter.report(&Event::StageFinished { stage: Stage::Fetch, seconds: started.elapsed().as_secs_f64() });
-    let promised = Promised { nvr, sha256: stored.sha256, file: file.to_owned(), store };
+    let promised = Promised { nvr, sha256: stored.sha256, file: file.to_owned(), url: stored.url, store };
     Ok(Obtained { path, promised: Some(promised) })
 }
 
@@ -136,10 +142,10 @@ pub(super) fn run(edge: &Edge, args: &Fetch) -> Result<Output, Error> {
         }));
     }
     let facts = probe::facts();
-    let keys = prepare::keys(&args.origin.key)?;
+    let given = vouch::given(&args.origin)?;
     let recipe = wanted(&args.release, None)?.recipe;
     let obtained = release(edge, &args.release, None, &args.origin, &facts)?;
-    let path = checked(edge, &obtained, &keys, &recipe, &args.origin)?;
+    let path = checked(edge, &obtained, given, &recipe, &args.origin)?;
     let path = match &args.out {
         Some(out) => beside(&path, &prepare::absolute(out)?)?,
         None => path,
@@ -148,19 +154,25 @@ pub(super) fn run(edge: &Edge, args: &Fetch) -> Result<Output, Error> {
 }
 
 /// Reads the whole package: header, signature, every file's digest.
-fn checked(edge: &Edge, obtained: &Obtained, keys: &[Key], recipe: &Recipe, origin: &Origin) -> Result<PathBuf, Error> {
+fn checked(
+    edge: &Edge,
+    obtained: &Obtained,
+    given: Vec<Given>,
+    recipe: &Recipe,
+    origin: &Origin,
+) -> Result<PathBuf, Error> {
     let path = &obtained.path;
     let progress = |what: &str| pipeline::bytes(&*edge.reporter, Stage::Inspect, what.to_owned());
     edge.reporter.report(&Event::StageStarted { stage: Stage::Inspect, what: format!("reading {}", path.display()) });
     let started = Instant::now();
-    let mut header = source::header(path, keys, &mut progress("hashing"))?;
+    let mut header = source::header(path, &mut progress("hashing"))?;
     if let Some(promised) = &obtained.promised {
         promised.kept(&header, path)?;
     }
-    prepare::vouched(&mut header, path, recipe, &origin.keys)?;
+    let of_a_server = obtained.promised.as_ref().is_some_and(Promised::of_a_server);
+    let (voucher, lock) = vouch::vouched(edge, &mut header, path, given, Some(recipe), origin, of_a_server)?;
     let file = path.file_name().unwrap_or_default().to_string_lossy();
-    let lock = prepare::locked(origin, &header)?;
-    for warning in plan::signed(origin.allow_unsigned || lock.known, &file, &header.signature)? {
+    if let Some(warning) = voucher.warning(&file) {
         edge.reporter.warn(warning);
     }
     plan::complete(&header)?;

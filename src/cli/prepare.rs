@@ -3,27 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use super::Edge;
-use super::args::{Build, Origin};
-use super::fetch::{self, Obtained};
+use super::args::Build;
+use super::fetch::{self, Obtained, Promised};
+use super::vouch::{self, Locked};
 use crate::error::Error;
 use crate::event::{Event, Stage};
 use crate::ipvs::bits::{MODULE, OPTION};
 use crate::pipeline::{self, manifest::Manifest};
 use crate::plan::host::{Account, Builder, Host, Place, Refused};
-use crate::plan::lockfile::{self, LockFile, Verdict};
 use crate::plan::request::{Patch, Request};
 use crate::plan::source::{kept_of_tree, wanted, wanted_of_tree};
 use crate::plan::{self, Choice, Layout, Plan, Source, instructions};
 use crate::recipe::{Recipe, builtin};
 use crate::rpm::nvr::BuildId;
 use crate::rpm::source::{self, Header, InTree};
-use crate::rpm::trust::{Key, Signature};
-use crate::sys::files;
 use crate::sys::probe::{self, Facts};
 use crate::sys::user::{self, Entry};
 
-/// The largest key file that is read. Real ones have up to some ten kilobytes.
-const LARGEST_KEY: u64 = 1 << 20;
 /// Who builds when root starts kbuild and names nobody.
 const BUILDER: &str = "mockbuild";
 
@@ -57,34 +53,24 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Prepared, Error> {
     let started = std::time::Instant::now();
     let what = format!("reading {}", srpm.display());
     edge.reporter.report(&Event::StageStarted { stage: Stage::Inspect, what });
-    let keys = keys(&args.origin.key)?;
-    let mut header =
-        source::header(&srpm, &keys, &mut pipeline::bytes(&*edge.reporter, Stage::Inspect, "hashing".into()))?;
+    let given = vouch::given(&args.origin)?;
+    let mut header = source::header(&srpm, &mut pipeline::bytes(&*edge.reporter, Stage::Inspect, "hashing".into()))?;
     if let Some(promised) = &promised {
         promised.kept(&header, &srpm)?;
     }
     let choice = choose(args.recipe.as_deref(), &header)?;
-    if let Some(choice) = &choice {
-        vouched(&mut header, &srpm, &choice.recipe, &args.origin.keys)?;
-    }
-    let file = srpm.file_name().unwrap_or_default().to_string_lossy();
-    let lock = locked(&args.origin, &header)?;
-    // A digest that the lock file names vouches for a package that nobody has signed.
-    if lock.known {
-        for request in &mut requests {
-            request.allow_unsigned = true;
-        }
-    }
-    let Some(first) = requests.first() else { return Ok(Prepared::default()) };
-    plan::trusted(first, &file, &header.signature)?;
+    let recipe = choice.as_ref().map(|choice| &choice.recipe);
+    let of_a_server = promised.as_ref().is_some_and(Promised::of_a_server);
+    let (voucher, lock) = vouch::vouched(edge, &mut header, &srpm, given, recipe, &args.origin, of_a_server)?;
     plan::complete(&header)?;
+    let Some(first) = requests.first() else { return Ok(Prepared::default()) };
     let contents = source::read(
         &srpm,
         &wanted,
         &InTree { wanted: &wanted_of_tree, keep: &kept_of_tree },
         &mut pipeline::bytes(&*edge.reporter, Stage::Inspect, "reading the kernel's own sources".into()),
     )?;
-    let source = Source::new(header, contents);
+    let source = Source::new(header, voucher, contents);
     let choice = if let Some(choice) = choice {
         choice
     } else {
@@ -165,7 +151,6 @@ fn requests(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
                 until: args.until.map(Into::into),
                 fresh: args.fresh,
                 boot: args.boot,
-                allow_unsigned: args.origin.allow_unsigned,
                 template: template.clone(),
                 reproduce: edge.command_line.clone(),
             })
@@ -201,71 +186,6 @@ fn template(dir: Option<&Path>) -> Result<String, Error> {
     let text = fs_err::read_to_string(dir.join(instructions::NAME)).map_err(input)?;
     instructions::check(&text).map_err(|error| input(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;
     Ok(text)
-}
-
-pub(super) fn keys(paths: &[PathBuf]) -> Result<Vec<Key>, Error> {
-    let unusable = |source| Error::Input { what: "the key".into(), source };
-    paths
-        .iter()
-        .map(|path| {
-            let armoured = fs_err::read_to_string(path).map_err(unusable)?;
-            Key::new(path.display().to_string(), armoured)
-                .map_err(|error| unusable(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))
-        })
-        .collect()
-}
-
-/// Looks for the signer's key in these directories, if the user gave none and the recipe pins it.
-pub(super) fn vouched(header: &mut Header, srpm: &Path, recipe: &Recipe, dirs: &[PathBuf]) -> Result<(), Error> {
-    let Signature::NoKey { signer } = &header.signature else { return Ok(()) };
-    let Some(pinned) = recipe.pinned(signer) else { return Ok(()) };
-    let armoured = |(_, text): &(PathBuf, String)| text.contains("BEGIN PGP PUBLIC KEY BLOCK");
-    let mut files = dirs.iter().flat_map(|dir| files::texts(dir, LARGEST_KEY)).filter(armoured);
-    let key = files.find_map(|(path, text)| Key::pinned(&path.display().to_string(), &text, &pinned.fingerprint));
-    if let Some(key) = key {
-        header.signature = source::signature(srpm, &[key])?;
-    }
-    Ok(())
-}
-
-/// What the lock file says of a source package, and what is to be written into it.
-#[derive(Debug, Default)]
-pub(super) struct Locked {
-    /// Whether it names the package.
-    pub(super) known: bool,
-    /// Path and new text, if the package is new.
-    add: Option<(PathBuf, String)>,
-}
-
-impl Locked {
-    /// Writes the package into the file: it is used now.
-    pub(super) fn record(&self) -> Result<(), Error> {
-        let failed = |source| Error::Host { what: "the lock file cannot be written".into(), source };
-        match &self.add {
-            Some((path, text)) => files::replace(path, &mut text.as_bytes(), 0o644).map(|_| ()).map_err(failed),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Compares a source package with the lock file, if one was named.
-pub(super) fn locked(origin: &Origin, header: &Header) -> Result<Locked, Error> {
-    let named = origin.lock.as_deref().or(origin.locked.then_some(Path::new(lockfile::NAME)));
-    let Some(path) = named else { return Ok(Locked::default()) };
-    let input = |source| Error::Input { what: "the lock file".into(), source };
-    let invalid = |why: String| {
-        input(std::io::Error::new(std::io::ErrorKind::InvalidData, format!("`{}`: {why}", path.display())))
-    };
-    let mut file = match fs_err::read_to_string(path) {
-        Ok(text) => LockFile::parse(&text).map_err(invalid)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !origin.locked => LockFile::default(),
-        Err(error) => return Err(input(error)),
-    };
-    if file.judge(header, origin.locked)? == Verdict::Known {
-        return Ok(Locked { known: true, add: None });
-    }
-    file.add(header);
-    Ok(Locked { known: false, add: Some((absolute(path)?, file.text().map_err(invalid)?)) })
 }
 
 /// Chooses the recipe: the one asked for, else the one that covers the release; `None` if its content has to tell.

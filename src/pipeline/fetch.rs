@@ -119,6 +119,20 @@ pub fn fetch(what: &Fetch<'_>, reporter: &dyn Reporter) -> Result<(PathBuf, Stor
     Err(Error::Nowhere { file: (*file).to_owned(), tried })
 }
 
+/// Fetches something small, such as a key, into memory.
+///
+/// # Errors
+/// It is not there, or is larger than `largest` bytes; in words.
+pub fn small(url: &str, silence: Duration, largest: u64) -> Result<Vec<u8>, String> {
+    let response = Client::new(silence).get(url, 0, None).map_err(|error| error.why)?;
+    if response.status != 200 {
+        return Err(format!("status {}", response.status));
+    }
+    let mut content = Vec::new();
+    let size = response.body.take(largest + 1).read_to_end(&mut content).map_err(|error| error.to_string())? as u64;
+    if size > largest { Err(format!("it has more than {largest} bytes")) } else { Ok(content) }
+}
+
 /// Takes a copy of a file of this machine.
 fn copy(what: &Fetch<'_>, path: &str, url: &str, reporter: &dyn Reporter) -> Result<(PathBuf, Stored), Failed> {
     let mut input = match File::open(path) {

@@ -15,7 +15,6 @@ use crate::ipvs::bits::{MODULE, OPTION, Range};
 use crate::ipvs::sources::{self, Kind, TreeFacts};
 use crate::recipe::Recipe;
 use crate::rpm::source::Header;
-use crate::rpm::trust::Signature;
 
 /// What is settled before the steps are written down.
 pub(super) struct Ground<'a> {
@@ -50,7 +49,7 @@ pub fn decide(request: &Request, choice: &Choice, source: &Source, host: &Host) 
         return Err(Error::BootArch { arch });
     }
     let file = request.srpm.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut warnings = trusted(request, &file, &source.header.signature)?;
+    let mut warnings: Vec<String> = source.voucher.warning(&file).into_iter().collect();
     let tree = sources::read(source.tree.iter().map(|(path, text)| (path.as_str(), text.as_slice())));
     in_range(request, recipe, &tree)?;
     let spec = source.spec(recipe)?;
@@ -112,6 +111,7 @@ pub fn decide(request: &Request, choice: &Choice, source: &Source, host: &Host) 
             size: header.size,
             sha256: header.sha256.clone(),
             signature: header.signature.clone(),
+            vouched_by: source.voucher,
             tree: tree.clone(),
         },
         user: ground.user.clone(),
@@ -171,45 +171,6 @@ fn tools(request: &Request, host: &Host) -> Result<(), Error> {
     let programs: Vec<String> =
         needed.into_iter().filter(|name| !host.tools.contains_key(*name)).map(str::to_owned).collect();
     if programs.is_empty() { Ok(()) } else { Err(Error::NoTools { programs }) }
-}
-
-/// Returns warnings, or refuses: a wrong signature always, a missing one unless the user said otherwise.
-///
-/// # Errors
-/// The source package (`srpm` is its file name) is not to be used.
-pub fn trusted(request: &Request, srpm: &str, signature: &Signature) -> Result<Vec<String>, Error> {
-    signed(request.allow_unsigned, srpm, signature)
-}
-
-/// The same, for a package of which nothing else is asked.
-///
-/// # Errors
-/// As [`trusted`].
-pub fn signed(allow_unsigned: bool, srpm: &str, signature: &Signature) -> Result<Vec<String>, Error> {
-    let why = match signature {
-        Signature::Good { .. } => return Ok(Vec::new()),
-        Signature::Bad { why } => {
-            return Err(Error::BadSignature { srpm: srpm.to_owned(), why: why.clone() });
-        }
-        Signature::Unsigned => "it has no signature".to_owned(),
-        Signature::NoKey { signer } => format!("signed by {signer}, whose key was not given"),
-    };
-    if allow_unsigned {
-        Ok(vec![format!("`{srpm}` is used although nobody known has signed it ({why}): --allow-unsigned")])
-    } else {
-        Err(Error::Unsigned { srpm: srpm.to_owned(), why })
-    }
-}
-
-/// Refuses a source package that does not carry all that its spec needs.
-///
-/// # Errors
-/// Something was left out.
-pub fn complete(header: &Header) -> Result<(), Error> {
-    if header.left_out.is_empty() {
-        return Ok(());
-    }
-    Err(Error::LeftOut { srpm: header.nvr.to_string(), left_out: header.left_out.clone() })
 }
 
 /// The tree's own word counts; the recipe's where the tree says nothing.

@@ -94,7 +94,9 @@ impl LockFile {
 
 fn signer(signature: &Signature) -> String {
     match signature {
-        Signature::Good { signer, .. } | Signature::NoKey { signer } => signer.clone(),
+        Signature::Good { signer, .. } | Signature::NoKey { signer } | Signature::NotPinned { signer, .. } => {
+            signer.clone()
+        }
         Signature::Unsigned | Signature::Bad { .. } => String::new(),
     }
 }

@@ -42,8 +42,6 @@ pub struct Request {
     pub fresh: bool,
     /// Boot the result.
     pub boot: bool,
-    /// Take a source package that nobody known has signed.
-    pub allow_unsigned: bool,
     /// The template of INSTALL.md.
     pub template: String,
     /// The command line that asks for the same again.

@@ -98,8 +98,7 @@ pub fn candidates(wanted: &Wanted, mirrors: &[String]) -> Vec<Candidate> {
             all.extend(filled(&base, wanted, point).map(|url| Candidate { url, why }));
             continue;
         }
-        let paths =
-            own.iter().filter_map(|candidate| candidate.url.split_once("://")?.1.split_once('/')).map(|(_, path)| path);
+        let paths = own.iter().filter_map(|candidate| path(&candidate.url));
         let file = wanted.file();
         for path in paths.chain([file.as_str()]) {
             all.push(Candidate { url: format!("{base}/{path}"), why: why.clone() });
@@ -109,6 +108,23 @@ pub fn candidates(wanted: &Wanted, mirrors: &[String]) -> Vec<Candidate> {
     let mut seen = std::collections::BTreeSet::new();
     all.retain(|candidate| seen.insert(candidate.url.clone()));
     all
+}
+
+/// Returns where the keys that sign a family's source packages may be: on each mirror under the path that they have at the
+/// recipe's own place, then there.
+#[must_use]
+pub fn key_urls(recipe: &Recipe, mirrors: &[String]) -> Vec<String> {
+    let servers = mirrors.iter().filter(|mirror| mirror.starts_with("http") && !mirror.contains('{'));
+    let on_mirrors = servers.flat_map(|mirror| {
+        let paths = recipe.trust.urls.iter().filter_map(|url| path(url));
+        paths.map(move |path| format!("{}/{path}", mirror.trim_end_matches('/')))
+    });
+    on_mirrors.chain(recipe.trust.urls.iter().cloned()).collect()
+}
+
+/// Returns the path of a URL, without its server.
+fn path(url: &str) -> Option<&str> {
+    url.split_once("://")?.1.split_once('/').map(|(_, path)| path)
 }
 
 /// Fills in a URL of the recipe; `None` if it needs a point release and there is none.

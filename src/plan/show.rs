@@ -6,7 +6,7 @@ use super::step::{FileEdit, Gate};
 use super::{Plan, Step};
 use crate::command::Command;
 use crate::edit::config::Setting;
-use crate::rpm::trust::Signature;
+use crate::rpm::trust::{PinnedBy, Signature};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,12 +125,22 @@ struct Signed<'a>(&'a Signature);
 impl fmt::Display for Signed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Signature::Good { key, signer, pinned: None } => write!(f, "by {signer} (key from {key})"),
-            Signature::Good { key, signer, pinned: Some(pinned) } => {
-                write!(f, "by {signer} (key from {key}, pinned as {pinned})")
+            Signature::Good { key, signer, pinned, pinned_by, algorithm, weak } => {
+                let by = match pinned_by {
+                    PinnedBy::Recipe => "the recipe",
+                    PinnedBy::User => "you",
+                };
+                write!(f, "by {signer} with {algorithm}")?;
+                if let Some(weak) = weak {
+                    write!(f, " (weak: {weak})")?;
+                }
+                write!(f, "\nkey       {pinned}, pinned by {by}, from {key}")
             }
             Signature::Unsigned => f.write_str("by nobody"),
             Signature::NoKey { signer } => write!(f, "by {signer}, not checked: no key"),
+            Signature::NotPinned { signer, key, fingerprint } => {
+                write!(f, "by {signer}, whose key {fingerprint} (from {key}) nobody pins")
+            }
             Signature::Bad { why } => write!(f, "wrongly: {why}"),
         }
     }

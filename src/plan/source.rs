@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use regex::bytes::Regex;
 
-use super::Error;
+use super::{Error, Voucher};
 use crate::edit::config;
 use crate::ipvs::bits::OPTION;
 use crate::ipvs::sources;
@@ -16,6 +16,8 @@ use crate::rpm::source::{Contents, Header, Want};
 pub struct Source {
     /// Header facts and signature.
     pub header: Header,
+    /// What vouches for it.
+    pub voucher: Voucher,
     /// Its plain files by name: spec, config sources, scripts.
     pub texts: BTreeMap<String, Vec<u8>>,
     /// Files of the kernel tree by path; empty if no tarball could be read.
@@ -29,8 +31,8 @@ const PASSED_OVER: [&str; 14] =
 impl Source {
     /// Puts header and payload together.
     #[must_use]
-    pub fn new(header: Header, contents: Contents) -> Self {
-        Self { header, texts: contents.texts, tree: contents.tree }
+    pub fn new(header: Header, voucher: Voucher, contents: Contents) -> Self {
+        Self { header, voucher, texts: contents.texts, tree: contents.tree }
     }
 
     /// Returns the name of the spec.

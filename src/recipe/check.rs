@@ -231,6 +231,10 @@ fn text_of(kind: Kind, text: &str) -> Result<(), String> {
             text.len() == 40 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F')),
             "40 upper-case hexadecimal digits",
         ),
+        Kind::Sha256 => fits(
+            text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
+            "64 lower-case hexadecimal digits",
+        ),
         Kind::Nvr => fits(text.rsplitn(3, '-').count() == 3, "name, version and release"),
         _ => fits(!text.is_empty(), "a text"),
     }

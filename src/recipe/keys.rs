@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Regex,
     /// 40 upper-case hexadecimal digits.
     Fingerprint,
+    /// 64 lower-case hexadecimal digits.
+    Sha256,
     /// Name, version and release.
     Nvr,
     /// A whole number from the first to the second.
@@ -158,7 +160,15 @@ const VAULT: &[Key] = &[
     ),
 ];
 
-const TRUST: &[Key] = &[must("keys", Kind::List(&Kind::Table(KEY)), "are the keys, by primary fingerprint")];
+const TRUST: &[Key] = &[
+    must("keys", Kind::List(&Kind::Table(KEY)), "are the keys, by primary fingerprint"),
+    may("urls", TEXTS, "are where the keys are to be had; only pinned ones are taken"),
+    may(
+        "sha256",
+        Kind::Map(&Kind::Some(&Kind::Sha256)),
+        "pins source packages, by name, version and release, to the contents that they are known to have had",
+    ),
+];
 
 const KEY: &[Key] = &[
     must("name", Kind::Text, "says whose it is"),

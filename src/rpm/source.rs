@@ -10,7 +10,7 @@ use super::decompress;
 use super::digest::Hashing;
 use super::integrity::{self, Broken};
 use super::nvr::Nvr;
-use super::trust::{self, Key, Signature};
+use super::trust::{self, Signature};
 use crate::digest::hex;
 
 /// The largest text (spec, config, script) that is kept in memory. Real specs have up to about 5 MB.
@@ -118,11 +118,12 @@ pub struct Header {
 }
 
 /// Reads and checks the header of a source package and hashes the whole file; `progress` gets the bytes hashed so far
-/// and the size.
+/// and the size. Its signature is judged without any key: [`trust::signature`] takes
+/// them.
 ///
 /// # Errors
 /// It cannot be read, is no RPM, is damaged, or is a binary package.
-pub fn header(path: &Path, keys: &[Key], progress: &mut dyn FnMut(u64, u64)) -> Result<Header, Error> {
+pub fn header(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Header, Error> {
     let open = |source| Error::Open { path: path.to_owned(), source };
     let bad = |source| Error::Header { path: path.to_owned(), source: Box::new(source) };
     let mut file = fs_err::File::open(path).map_err(open)?;
@@ -149,21 +150,12 @@ pub fn header(path: &Path, keys: &[Key], progress: &mut dyn FnMut(u64, u64)) -> 
     let entries = metadata.get_file_entries().map_err(bad)?;
     let files = entries.iter().map(|entry| plain_name(path, entry)).collect::<Result<Vec<_>, _>>()?;
     let left_out = left_out(&metadata, &entries);
-    let signature = trust::judge(&metadata, keys);
+    let signature = trust::judge(path, &metadata, &[]).map_err(open)?;
     let whole = integrity::check(path, &metadata, progress).map_err(|broken| match broken {
         Broken::Io(source) => open(source),
         broken => Error::Payload { path: path.to_owned(), source: Box::new(broken) },
     })?;
     Ok(Header { nvr, size: whole.size, sha256: whole.sha256, signature, files, left_out })
-}
-
-/// Judges the signature of a package once more, with other keys.
-///
-/// # Errors
-/// It cannot be read any more.
-pub fn signature(path: &Path, keys: &[Key]) -> Result<Signature, Error> {
-    let bad = |source| Error::Header { path: path.to_owned(), source: Box::new(source) };
-    Ok(trust::judge(&PackageMetadata::open(path).map_err(bad)?, keys))
 }
 
 /// Returns the sources and patches that the header names and the payload lacks: rpm lists them as ghosts, or not at all.

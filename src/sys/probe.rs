@@ -55,6 +55,18 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Returns the configuration files in order, and whether the user named the one and only.
+#[must_use]
+pub fn config_files() -> (Vec<PathBuf>, bool) {
+    if let Some(named) = variable("KBUILD_CONFIG") {
+        return (vec![PathBuf::from(named)], true);
+    }
+    let home = || variable("HOME").map(|home| PathBuf::from(home).join(".config"));
+    let users = variable("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home);
+    let dirs = users.into_iter().chain([PathBuf::from("/etc")]);
+    (dirs.map(|dir| dir.join("kbuild/config.toml")).collect(), false)
+}
+
 /// Whether colours are unwanted, as <https://no-color.org> has it.
 #[must_use]
 pub fn no_colour() -> bool {

@@ -328,3 +328,26 @@ fn a_lock_file_keeps_note_and_accepts_nothing_else() {
     let broken = sandbox.input("broken.lock", "schema = 7\n");
     sandbox.plan(&srpm, "20").arg("--lock").arg(&broken).refused(3).says("expected schema 1, found 7");
 }
+
+#[test]
+fn mirrors_of_the_configuration_come_after_the_command_lines_and_before_the_recipes() {
+    let sandbox = Sandbox::new();
+    let config =
+        sandbox.input("config.toml", "schema = 1\nmirrors = [\"http://127.0.0.1:2/c\"]\nstore = \"/nowhere\"\n");
+    let printed = || fetch(&sandbox, &["http://127.0.0.1:1/m".into()]).arg("--print-urls");
+    let lines = printed().env("KBUILD_CONFIG", &config).exits(0).stdout;
+    let places: Vec<_> =
+        lines.lines().map(|line| line.split("://").nth(1).unwrap().split('/').next().unwrap()).collect();
+    let mut order = places.clone();
+    order.dedup();
+    assert_eq!(order, ["127.0.0.1:1", "127.0.0.1:2", "vault.centos.org", "archive.kernel.org"], "{lines}");
+
+    // The user's own file is found without being named; one that was named has to be there, and to be right.
+    let dir = sandbox.home().join(".config/kbuild");
+    fs_err::create_dir_all(&dir).unwrap();
+    fs_err::copy(&config, dir.join("config.toml")).unwrap();
+    assert_eq!(printed().exits(0).stdout, lines);
+    printed().env("KBUILD_CONFIG", "/no/such.toml").refused(3).says("the configuration").says("/no/such.toml");
+    let wrong = sandbox.input("wrong.toml", "schema = 1\nmirror = 1\n");
+    printed().env("KBUILD_CONFIG", &wrong).refused(3).says("wrong.toml").says("unknown field `mirror`");
+}

@@ -25,6 +25,7 @@ mod real_kernel;
 mod recipes;
 mod refusals;
 mod signature;
+mod signature_kinds;
 mod spec_variants;
 mod support;
 mod tidy;

@@ -5,72 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::built::manifest;
+use crate::support::keyring::Keyring;
+use crate::support::require;
 use crate::support::sandbox::Sandbox;
+use crate::support::server::Nginx;
 use crate::support::toy::Toy;
-use crate::support::{require, which};
-
-/// A key made for a test, with the agent that gpg starts for it.
-struct Keyring {
-    home: tempfile::TempDir,
-}
-
-impl Keyring {
-    fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let keyring = Self { home };
-        // The kind that distributions sign with.
-        keyring.gpg(&["--quick-gen-key", "Toy Kernel <toy@example.com>", "rsa2048", "sign", "never"]);
-        keyring
-    }
-
-    fn path(&self) -> &Path {
-        self.home.path()
-    }
-
-    #[track_caller]
-    fn gpg(&self, args: &[&str]) -> String {
-        let arguments = ["--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""];
-        let done = Command::new("gpg").env("GNUPGHOME", self.path()).args(arguments).args(args).output().unwrap();
-        assert!(done.status.success(), "gpg {args:?}: {}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8(done.stdout).unwrap()
-    }
-
-    fn public(&self) -> String {
-        self.gpg(&["--armor", "--export"])
-    }
-
-    /// The key's fingerprint: 40 digits, in upper case.
-    fn fingerprint(&self) -> String {
-        let listed = self.gpg(&["--with-colons", "--list-keys"]);
-        listed.lines().find_map(|line| line.strip_prefix("fpr:")).unwrap().replace(':', "")
-    }
-
-    /// The 16 last digits of that, in lower case.
-    fn id(&self) -> String {
-        self.fingerprint()[24..].to_lowercase()
-    }
-
-    #[track_caller]
-    fn sign(&self, package: &Path) {
-        let done = Command::new("rpmsign")
-            .env("GNUPGHOME", self.path())
-            .env("HOME", self.path())
-            .args(["--addsign", "--define", "_gpg_name toy@example.com", "--define"])
-            .arg(format!("_gpg_path {}", self.path().display()))
-            .arg("--define")
-            .arg(format!("__gpg {}", which("gpg").unwrap().display()))
-            .arg(package)
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "rpmsign: {}", String::from_utf8_lossy(&done.stderr));
-    }
-}
-
-impl Drop for Keyring {
-    fn drop(&mut self) {
-        let _ = Command::new("gpgconf").env("GNUPGHOME", self.path()).args(["--kill", "all"]).output();
-    }
-}
 
 /// Whether packages can be signed here, and what is needed for it.
 fn signed(sandbox: &Sandbox) -> Option<(Keyring, PathBuf)> {
@@ -88,11 +27,18 @@ fn a_signature_counts_with_the_signers_key() {
     let sandbox = Sandbox::new();
     let Some((keyring, srpm)) = signed(&sandbox) else { return };
     let key = sandbox.input("toy.asc", keyring.public());
-    let trusting = || sandbox.ipvs(&srpm, "20").without("--allow-unsigned").args(["--until", "edit"]);
+    let fingerprint = keyring.fingerprint();
+    let unpinned = || sandbox.ipvs(&srpm, "20").without("--allow-unsigned").args(["--until", "edit"]);
+    let trusting = || unpinned().args(["--trust", &fingerprint]);
     trusting().arg("--key").arg(&key).exits(0).does_not_say("warning");
     let manifest = manifest(&sandbox.out());
+    assert_eq!(manifest["source"]["vouched-by"], "signature");
     let signature = &manifest["source"]["signature"];
     assert_eq!(signature["verdict"], "good");
+    assert_eq!(signature["pinned"], *fingerprint);
+    assert_eq!(signature["pinned-by"], "user");
+    assert_eq!(signature["algorithm"], "RSA-2048, SHA-256, version 4");
+    assert!(signature.get("weak").is_none(), "{signature}");
     assert!(signature["signer"].as_str().unwrap().to_lowercase().ends_with(&keyring.id()), "{signature}");
 
     // One key among several is enough, and a stranger's is not.
@@ -100,7 +46,15 @@ fn a_signature_counts_with_the_signers_key() {
     let stranger = sandbox.input("stranger.asc", other.public());
     trusting().arg("--key").arg(&stranger).arg("--key").arg(&key).exits(0);
     let refused = trusting().arg("--key").arg(&stranger).refused(6);
-    refused.says("signed by").says("whose key was not given").says("hint: ");
+    refused.says("signed by").says("whose key is not here").says("hint: ");
+
+    // To have a key is not to trust it.
+    let refused = unpinned().arg("--key").arg(&key).refused(6);
+    refused.says(&format!("{fingerprint}, is one that nobody pins")).says("--trust FINGERPRINT");
+    sandbox.plan(&srpm, "20").arg("--key").arg(&key).exits(0).prints(&format!("{fingerprint} (from"));
+    for nonsense in ["", "0946FCA2C105B9DE", "not-a-fingerprint"] {
+        unpinned().args(["--trust", nonsense]).refused(2).says("expected the 40 hexadecimal digits");
+    }
 }
 
 #[test]
@@ -171,11 +125,12 @@ fn a_key_that_the_recipe_pins_is_found_where_the_distributions_keys_are() {
     };
     let pinned = recipe("pinned", &keyring.fingerprint());
     // Not there yet; then there, among others in one file.
-    plan(&pinned).refused(6).says("whose key was not given").says("distribution-gpg-keys");
+    plan(&pinned).refused(6).says("whose key is not here").says("distribution-gpg-keys");
     fs_err::write(keys.join("toy/RPM-GPG-KEY-toy"), stranger.public() + &keyring.public()).unwrap();
-    plan(&pinned).exits(0).prints(&format!("pinned as {}", keyring.fingerprint())).prints("keys/toy/RPM-GPG-KEY-toy");
+    let shown = format!("key       {}, pinned by the recipe, from", keyring.fingerprint());
+    plan(&pinned).exits(0).prints(&shown).prints("keys/toy/RPM-GPG-KEY-toy");
     // The same key counts for nothing where the recipe pins another.
-    plan(&recipe("other", &stranger.fingerprint())).refused(6).says("whose key was not given");
+    plan(&recipe("other", &stranger.fingerprint())).refused(6).says("is one that nobody pins");
     sandbox.plan(&srpm, "20").without("--allow-unsigned").arg("--keys").arg(&keys).refused(6);
 
     // A package that was changed is refused with the pinned key as with any other.
@@ -184,4 +139,67 @@ fn a_key_that_the_recipe_pins_is_found_where_the_distributions_keys_are() {
     package[last] ^= 1;
     let changed = sandbox.input("changed.src.rpm", package);
     sandbox.plan(&changed, "20").arg("--keys").arg(&keys).arg("--recipe").arg(&pinned).refused(6);
+}
+
+#[test]
+fn the_vault_may_bring_the_key_but_only_the_pinned_one() {
+    let sandbox = Sandbox::new();
+    let Some((keyring, srpm)) = signed(&sandbox) else { return };
+    if !require("nginx") {
+        return;
+    }
+    let stranger = Keyring::new();
+    let recipe = |fingerprint: &str| {
+        let text = format!(
+            "schema = 1\nname = \"own\"\ntitle = \"Own\"\nextends = \"el6\"\n[trust]\nkeys = [{{ name = \"Toy\", \
+             fingerprint = \"{fingerprint}\" }}]\nurls = [\"https://vault.example.com/keys/RPM-GPG-KEY-toy\"]\n"
+        );
+        sandbox.input(&format!("{fingerprint}.toml"), text)
+    };
+    let vault = Nginx::start("");
+    vault.put(srpm.file_name().unwrap().to_str().unwrap(), &srpm);
+    let key = sandbox.input("key", stranger.public() + &keyring.public());
+    vault.put("keys/RPM-GPG-KEY-toy", &key);
+    let release = |recipe: &Path, store: &str| {
+        let kbuild = sandbox.plan(&srpm, "20").without("--srpm").without(srpm.to_str().unwrap());
+        let kbuild = kbuild.without("--allow-unsigned").args(["--release", crate::support::toy::STOCK, "--store"]);
+        kbuild.arg(sandbox.path().join(store)).args(["--mirror", &vault.url()]).arg("--recipe").arg(recipe)
+    };
+    let pinned = recipe(&keyring.fingerprint());
+    release(&pinned, "one")
+        .exits(0)
+        .prints(&format!("{}, pinned by the recipe, from http://127", keyring.fingerprint()));
+    // The stranger's key is in that file, too, and is pinned: it did not sign.
+    release(&recipe(&stranger.fingerprint()), "two").refused(6).says("whose key is not here");
+    // A local file is nobody's reason to ask a server, nor is a package that is here where nobody may be asked.
+    let asked = vault.requests().len();
+    sandbox.plan(&srpm, "20").without("--allow-unsigned").arg("--recipe").arg(&pinned).refused(6);
+    release(&pinned, "one").arg("--offline").refused(6).says("whose key is not here");
+    assert_eq!(vault.requests().len(), asked);
+}
+
+#[test]
+fn a_digest_that_the_recipe_pins_vouches_and_another_is_refused() {
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    let sha256 = kbuild::digest::sha256(&fs_err::read(&srpm).unwrap());
+    let recipe = |name: &str, digests: &str| {
+        let text = format!(
+            "schema = 1\nname = \"{name}\"\ntitle = \"Own\"\nextends = \"el6\"\n[trust.sha256]\n\
+             \"kernel-2.6.32-220.13.1.el6\" = [{digests}]\n"
+        );
+        sandbox.input(&format!("{name}.toml"), text)
+    };
+    let other = "0".repeat(64);
+    let ipvs = |recipe: &Path| {
+        let kbuild = sandbox.ipvs(&srpm, "20").without("--allow-unsigned").args(["--until", "edit", "--recipe"]);
+        kbuild.arg(recipe)
+    };
+    // A vault has published one anew: both contents are its.
+    ipvs(&recipe("both", &format!("\"{other}\", \"{sha256}\""))).exits(0).does_not_say("warning");
+    assert_eq!(manifest(&sandbox.out())["source"]["vouched-by"], "recipe");
+    let refused = ipvs(&recipe("older", &format!("\"{other}\""))).arg("--allow-unsigned").refused(6);
+    refused.says("is not the package that the recipe pins").says(&other).says(&sha256).says("hint: ");
+    let wrong = recipe("wrong", "\"xyz\"");
+    sandbox.kbuild().args(["recipes", "check"]).arg(&wrong).refused(3).says("64 lower-case hexadecimal digits");
 }

@@ -3,8 +3,10 @@
 pub(crate) mod built;
 pub(crate) mod fake;
 pub(crate) mod kbuild;
+pub(crate) mod keyring;
 pub(crate) mod package;
 pub(crate) mod processes;
+pub(crate) mod rawrpm;
 pub(crate) mod sandbox;
 pub(crate) mod server;
 pub(crate) mod source;
