@@ -28,7 +28,7 @@ declare -A debian=(
     [toy]="rpm bzip2 cpio gcc libc6-dev make patch perl xz-utils"
     [kernel]="bc bison flex kmod libelf-dev libssl-dev"
     [boot]="qemu-system-x86 busybox-static"
-    [test]="gnupg nginx-light"
+    [test]="gnupg gnupg1 nginx-light"
     [container]="buildah debootstrap"
     [curl]="curl ca-certificates"
 )
@@ -86,6 +86,9 @@ not_in_el() {
     local without=
     if [[ " $* " = *" kernel "* && ! -r ${LINUX_SOURCE-} ]]; then
         without+=$'\n    Linux itself (linux-source-6.1): set LINUX_SOURCE=/path/to/linux-6.1.N.tar.xz'
+    fi
+    if [[ " $* " = *" test "* ]]; then
+        command -v gpg1 > /dev/null || without+=$'\n    gnupg1, which makes signatures of version 3: it is in EPEL'
     fi
     if [[ " $* " = *" boot "* ]]; then
         command -v busybox > /dev/null || without+=$'\n    a statically linked busybox: put one on PATH'

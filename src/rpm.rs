@@ -3,6 +3,7 @@
 pub mod binary;
 pub mod decompress;
 mod digest;
+mod headers;
 mod integrity;
 pub mod nvr;
 pub mod openpgp;

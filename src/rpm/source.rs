@@ -1,13 +1,14 @@
 //! Source packages: checked before anything of them is used, read as a stream.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use rpm::{FileEntry, FileFlags, FileType, IndexTag, PackageMetadata, PackageReader};
+use rpm::{FileEntry, FileFlags, FileType, IndexTag, PackageMetadata};
 
 use super::decompress;
 use super::digest::Hashing;
+use super::headers;
 use super::integrity::{self, Broken};
 use super::nvr::Nvr;
 use super::trust::{self, Signature};
@@ -19,6 +20,10 @@ const LARGEST_TEXT: u64 = 32 << 20;
 const ALL_TEXTS: u64 = 256 << 20;
 /// The largest file of a kernel tree that is kept in memory.
 const LARGEST_TREE_FILE: u64 = 4 << 20;
+/// How large a kernel tree may be. Real ones have up to 1.5 GB.
+const LARGEST_TREE: u64 = 16 << 30;
+/// How much all files of a source package together may have. Real ones have up to 250 MB.
+const LARGEST_PAYLOAD: u64 = 8 << 30;
 
 /// Why a source package is not used.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +141,7 @@ pub fn header(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Header,
     if start != b"\xed\xab\xee\xdb" {
         return Err(Error::NotAnRpm { path: path.to_owned(), found: in_words(&start) });
     }
-    let metadata = PackageMetadata::open(path).map_err(bad)?;
+    let metadata = headers::open(path).map_err(bad)?;
     metadata.verify_digests().or_else(ignore_missing).map_err(bad)?;
     if !metadata.is_source_package() {
         let arch = metadata.get_arch().unwrap_or("unknown architecture").to_owned();
@@ -255,7 +260,7 @@ pub fn read(
 /// Reads the wanted files out of a (compressed) tar stream.
 fn read_tree(input: &mut dyn Read, in_tree: &InTree<'_>) -> io::Result<BTreeMap<String, Vec<u8>>> {
     let mut found = BTreeMap::new();
-    let mut archive = tar::Archive::new(decompress::reader(input)?);
+    let mut archive = tar::Archive::new(decompress::reader(input)?.take(LARGEST_TREE));
     for entry in archive.entries()? {
         let entry = entry?;
         let path = entry.path()?.to_string_lossy().into_owned();
@@ -307,13 +312,16 @@ fn walk(
     mut visit: impl FnMut(&str, u16, &mut dyn Read) -> io::Result<()>,
 ) -> Result<(), Error> {
     let mut files = 0;
-    let opened = fs_err::File::open(path).map_err(|source| Error::Open { path: path.to_owned(), source })?;
-    let mut reader = PackageReader::parse(BufReader::new(opened.into_file()))
-        .map_err(|source| Error::Header { path: path.to_owned(), source: Box::new(source) })?;
+    let mut reader =
+        headers::reader(path).map_err(|source| Error::Header { path: path.to_owned(), source: Box::new(source) })?;
     let entries = reader.metadata.get_file_entries().unwrap_or_default();
     let expected = entries.len();
-    let total = entries.iter().map(|entry| entry.size() as u64).sum();
+    let total = entries.iter().fold(0_u64, |sum, entry| sum.saturating_add(entry.size() as u64));
     drop(entries);
+    if total > LARGEST_PAYLOAD {
+        let why = format!("its files have {total} bytes: more than {LARGEST_PAYLOAD}");
+        return Err(Error::Payload { path: path.to_owned(), source: why.into() });
+    }
     let mut done = 0;
     loop {
         let broken =
@@ -331,11 +339,11 @@ fn walk(
         if read != size {
             return Err(broken(format!("`{name}` has {read} bytes, expected {size}").into()));
         }
-        if let (Some(expected), Some(found)) = (digest, found)
-            && expected.as_hex() != found
-        {
-            let expected = expected.as_hex().to_owned();
-            return Err(Error::Digest { path: path.to_owned(), file: name, expected, found });
+        // Without a digest nothing would tie the file to the header, which is what is signed.
+        let (expected, found) = (digest.as_ref().map_or("one", rpm::FileDigest::as_hex), found.unwrap_or_default());
+        if expected != found {
+            let (file, expected) = (name, expected.to_owned());
+            return Err(Error::Digest { path: path.to_owned(), file, expected, found });
         }
         file.finish().map_err(|error| broken(Box::new(error)))?;
         files += 1;
