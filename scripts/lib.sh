@@ -20,8 +20,8 @@ fail() {
 }
 
 # rust: to compile kbuild. toy, kernel: to build a kernel that is none, and one
-# that is. boot: to start it. test, container, curl: what these scripts use
-# besides.
+# that is. boot: to start it. test, container, curl, bench: what these
+# scripts use besides.
 # shellcheck disable=SC2034 # lacking takes them by name
 declare -A debian=(
     [rust]="gcc libc6-dev"
@@ -31,6 +31,7 @@ declare -A debian=(
     [test]="gnupg gnupg1 nginx-light"
     [container]="buildah debootstrap"
     [curl]="curl ca-certificates"
+    [bench]="time"
 )
 [[ ${LINUX_SOURCE-} ]] || debian[kernel]+=" linux-source-6.1"
 # shellcheck disable=SC2034
@@ -41,6 +42,7 @@ declare -A el=(
     [boot]="qemu-kvm"
     [test]="gnupg2 nginx"
     [curl]="curl"
+    [bench]="time"
 )
 
 need() {

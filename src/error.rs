@@ -110,6 +110,11 @@ impl Error {
                 "name a mirror that has it with `--mirror URL|DIR`, or the package itself with `--srpm FILE|URL`"
                     .into(),
             ),
+            Self::Fetch(fetch::Error::Store(_)) => Some(
+                "make room there, or name another directory with `--store DIR`; what has come is kept, and the next run \
+                 goes on from it"
+                    .into(),
+            ),
             Self::Fetch(fetch::Error::Offline { .. }) => {
                 Some("run `kbuild fetch` with the same release while there is a network".into())
             }

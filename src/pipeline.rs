@@ -14,6 +14,7 @@ pub mod handover;
 mod log;
 pub mod manifest;
 pub mod out;
+mod partial;
 mod progress;
 mod promise;
 mod prove;
