@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::nearest::nearest;
 use crate::pipeline::fetch;
 use crate::proof::packages::FindError;
+use crate::recipe::builtin;
 use crate::rpm::source;
 use crate::{pipeline, plan, recipe};
 
@@ -16,13 +18,16 @@ pub enum Error {
     /// A recipe is not valid.
     #[error(transparent)]
     Recipe(#[from] recipe::Error),
+    /// A recipe that came with the program is not valid.
+    #[error(transparent)]
+    Bug(#[from] builtin::Broken),
     /// No built-in recipe has this name, and no file either.
-    #[error("no recipe is called `{name}`: expected one of {known}, or a file")]
+    #[error("no recipe is called `{name}`: expected one of {}, or a file", known.join(", "))]
     UnknownRecipe {
         /// What was asked for.
         name: String,
         /// Those built in.
-        known: String,
+        known: Vec<&'static str>,
     },
     /// A file that the user named cannot be read.
     #[error("cannot read {what}")]
@@ -89,6 +94,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Bug(_) => 70,
             Self::Usage(_) | Self::Find(_) => 2,
             Self::Recipe(_) | Self::UnknownRecipe { .. } | Self::Input { .. } => 3,
             Self::Source(source::Error::Open { .. })
@@ -117,6 +123,9 @@ impl Error {
             ),
             Self::Fetch(fetch::Error::Offline { .. }) => {
                 Some("run `kbuild fetch` with the same release while there is a network".into())
+            }
+            Self::UnknownRecipe { name, known } => {
+                nearest(name, known.iter().copied()).map(|meant| format!("did you mean `{meant}`?"))
             }
             Self::OtherSource { .. } => Some("try again, from another mirror".into()),
             Self::Source(source::Error::Binary { .. }) => {

@@ -154,13 +154,7 @@ pub(super) fn run(edge: &Edge, args: &Fetch) -> Result<Output, Error> {
 }
 
 /// Reads the whole package: header, signature, every file's digest.
-fn checked(
-    edge: &Edge,
-    obtained: &Obtained,
-    given: Vec<Given>,
-    recipe: &Recipe,
-    origin: &Origin,
-) -> Result<PathBuf, Error> {
+fn checked(edge: &Edge, obtained: &Obtained, given: Given, recipe: &Recipe, origin: &Origin) -> Result<PathBuf, Error> {
     let path = &obtained.path;
     let progress = |what: &str| pipeline::bytes(&*edge.reporter, Stage::Inspect, what.to_owned());
     edge.reporter.report(&Event::StageStarted { stage: Stage::Inspect, what: format!("reading {}", path.display()) });

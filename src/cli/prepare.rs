@@ -45,6 +45,7 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Prepared, Error> {
     let work = absolute(args.work.as_deref().unwrap_or(&facts.default_work))?;
     plan::host_ready(first, &host(&facts, args, &work, &first.out)?)?;
 
+    let given = vouch::given(&args.origin)?;
     let srpm = source_package(edge, args, &facts)?;
     for request in &mut requests {
         request.srpm.clone_from(&srpm.path);
@@ -53,7 +54,6 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Prepared, Error> {
     let started = std::time::Instant::now();
     let what = format!("reading {}", srpm.display());
     edge.reporter.report(&Event::StageStarted { stage: Stage::Inspect, what });
-    let given = vouch::given(&args.origin)?;
     let mut header = source::header(&srpm, &mut pipeline::bytes(&*edge.reporter, Stage::Inspect, "hashing".into()))?;
     if let Some(promised) = &promised {
         promised.kept(&header, &srpm)?;
@@ -205,8 +205,7 @@ pub(super) fn named(asked: &str) -> Result<Recipe, Error> {
         return Ok(recipe);
     }
     if !asked.contains(['/', '.']) {
-        let known = builtin::names().join(", ");
-        return Err(Error::UnknownRecipe { name: asked.to_owned(), known });
+        return Err(Error::UnknownRecipe { name: asked.to_owned(), known: builtin::names() });
     }
     let text = fs_err::read_to_string(asked).map_err(|source| Error::Input { what: "the recipe".into(), source })?;
     Ok(Recipe::parse(&text, asked)?)

@@ -10,10 +10,14 @@ pub(super) enum Kind {
     Word,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// A name that `--with` and `--without` take: letters, digits and `_`.
+    Switch,
     /// A text with these placeholders, such as `{arch}`, and no others.
     Template(&'static [&'static str]),
     /// A glob with the placeholders `{arch}` and `{version}`.
     Glob,
+    /// The same, of a name without a directory.
+    FileGlob,
     /// A regular expression.
     Regex,
     /// 40 upper-case hexadecimal digits.
@@ -32,6 +36,8 @@ pub(super) enum Kind {
     Some(&'static Kind),
     /// Names of the author's choice, each with this.
     Map(&'static Kind),
+    /// Macros with their values: none of those that kbuild gives itself.
+    Defines,
     /// A table with these keys.
     Table(&'static [Key]),
 }
@@ -56,6 +62,9 @@ const fn may(name: &'static str, kind: Kind, help: &'static str) -> Key {
 
 const TEXTS: Kind = Kind::List(&Kind::Text);
 const WORDS: Kind = Kind::List(&Kind::Word);
+const SWITCH_NAMES: Kind = Kind::List(&Kind::Switch);
+/// The macros that kbuild gives rpmbuild itself, whatever the family (`plan/commands.rs`).
+pub(crate) const OWN_MACROS: [&str; 4] = ["_topdir", "_tmppath", "_smp_mflags", "_buildshell"];
 const GLOBS: Kind = Kind::List(&Kind::Glob);
 
 /// The keys of a recipe file.
@@ -85,7 +94,7 @@ const RELEASE: &[Key] = &[
 ];
 
 const SPEC: &[Key] = &[
-    must("file", Kind::Glob, "is the spec's name in the source package"),
+    must("file", Kind::FileGlob, "is the spec's name in the source package"),
     must("buildid", Kind::OneOf(&["after-dist", "before-dist"]), "says where the release carries the buildid"),
     must("dist", Kind::OneOf(&["spec", "host"]), "says who defines %dist: the spec, or the host that builds"),
     may("patch-hook", Kind::Text, "is the file that the spec applies as a patch when it is not empty"),
@@ -94,7 +103,11 @@ const SPEC: &[Key] = &[
 const OPTION: &[Key] = &[
     must("range", Kind::Table(RANGE), "are the values that the kernels take, unless their Kconfig says otherwise"),
     may("parameter-since", Kind::Text, "is the first release in which the size is a module parameter"),
-    must("resolved", GLOBS, "are the merged configs below BUILD after %prep; the first glob that matches counts"),
+    must(
+        "resolved",
+        Kind::Some(&Kind::Glob),
+        "are the merged configs below BUILD after %prep; the first glob that matches counts",
+    ),
     may("exempt", GLOBS, "are the configs of flavours that are built without IPVS"),
     must("sources", Kind::Some(&Kind::Table(SOURCE)), "are the ways to set it; the first that fits counts"),
 ];
@@ -114,9 +127,9 @@ const SOURCE: &[Key] = &[
 ];
 
 const BUILD: &[Key] = &[
-    may("with", WORDS, "are the `--with` of every build"),
-    may("without", WORDS, "are the `--without` of every build"),
-    may("defines", Kind::Map(&Kind::Text), "are the `--define` of every build"),
+    may("with", SWITCH_NAMES, "are the `--with` of every build"),
+    may("without", SWITCH_NAMES, "are the `--without` of every build"),
+    may("defines", Kind::Defines, "are the `--define` of every build"),
     may(
         "number",
         Kind::Word,
@@ -130,8 +143,8 @@ const PROFILES: &[Key] = &[
 ];
 
 const PROFILE: &[Key] = &[
-    may("with", WORDS, "are more `--with`"),
-    may("without", WORDS, "are more `--without`"),
+    may("with", SWITCH_NAMES, "are more `--with`"),
+    may("without", SWITCH_NAMES, "are more `--without`"),
     may("packages", WORDS, "are the packages that come out on x86_64, beside the required ones"),
 ];
 
@@ -144,8 +157,8 @@ const PACKAGES: &[Key] = &[
 ];
 
 const SWITCHES: &[Key] = &[
-    must("on", WORDS, "are built unless `--without` leaves them out"),
-    must("off", WORDS, "are built only with `--with`"),
+    must("on", SWITCH_NAMES, "are built unless `--without` leaves them out"),
+    must("off", SWITCH_NAMES, "are built only with `--with`"),
 ];
 
 const REQUIRES: &[Key] =

@@ -134,7 +134,8 @@ pub fn header(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Header,
     let mut file = fs_err::File::open(path).map_err(open)?;
     let details = file.metadata().map_err(open)?;
     if !details.is_file() {
-        return Err(Error::NotAnRpm { path: path.to_owned(), found: "no bytes at all: it is not a file".into() });
+        let what = if details.is_dir() { "it is a directory" } else { "it is not a file" };
+        return Err(open(io::Error::other(what)));
     }
     let mut start = Vec::new();
     Read::by_ref(&mut file).take(4).read_to_end(&mut start).map_err(open)?;
