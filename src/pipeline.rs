@@ -215,14 +215,16 @@ fn perform(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
         }
         Step::Prove { required, exempt, expected, bits } => prove::run(context, required, exempt, expected, *bits),
         Step::Boot { qemu, busybox, bits, limit } => boot::run(context, qemu, busybox, *bits, *limit),
-        Step::Collect { install, update, template } => collect::run(context, install, update, template),
+        Step::Collect { install, update, instructions } => collect::run(context, install, update, instructions),
     }
 }
 
 /// What a stage is about to do, in a few words.
 fn title(step: &Step, plan: &Plan) -> String {
     match step {
-        Step::Verify { .. } => format!("{} is still the same", plan.source.file),
+        Step::Verify { .. } => {
+            format!("{} is still the same", plan.source.as_ref().map_or("", |source| source.file.as_str()))
+        }
         Step::Unpack { .. } => format!("laying out {}", plan.layout.topdir().display()),
         Step::Edit { edits } => {
             let files: Vec<_> = edits.iter().map(|edit| edit.file.as_str()).collect();

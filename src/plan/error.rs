@@ -1,8 +1,11 @@
 //! Why there is no plan. Each of these comes before anything was done.
 
+mod hints;
+
 use std::path::PathBuf;
 
 use super::host::Refused;
+use super::routes;
 use crate::edit::{self, spec};
 use crate::ipvs::bits::{Bits, MODULE, Range};
 
@@ -32,6 +35,9 @@ pub enum Error {
         /// What would have been needed.
         missing: String,
     },
+    /// The route is not taken.
+    #[error(transparent)]
+    Route(#[from] routes::Error),
     /// IPVS is not a module.
     #[error("`{file}` of `{srpm}` says {MODULE}=y, expected =m: what proves the table is ip_vs.ko")]
     BuiltIn {
@@ -270,12 +276,13 @@ impl Error {
                 "ask for a value in {range}; a larger table is not needed for more connections, only for shorter \
                  chains"
             ),
+            Self::Route(error) => return error.hint(),
             Self::Unknown { .. } | Self::Release { .. } => {
                 "say `--recipe NAME` if you know the family, or write a recipe and pass it as `--recipe FILE`: \
                  CONTRIBUTING.md says how"
                     .into()
             }
-            Self::InTree { paths, hook, .. } => in_tree_hint(paths, hook.as_deref()),
+            Self::InTree { paths, hook, .. } => hints::in_tree(paths, hook.as_deref()),
             Self::Specs { .. } => "name the right one in a recipe and pass it as `--recipe FILE`".into(),
             Self::Switch { meant, .. } => meant.clone(),
             Self::Contradiction { option, name, .. } => {
@@ -306,7 +313,7 @@ impl Error {
                     .into()
             }
             Self::BadSignature { .. } => "fetch the package again, from another mirror".into(),
-            Self::NoTools { programs } => install_hint(programs),
+            Self::NoTools { programs } => hints::install(programs),
             Self::RootBuilder { .. } => "leave out `--user`: root builds as `mockbuild`, which it creates".into(),
             Self::NotRoot { .. } => "leave out `--user`".into(),
             Self::OtherResults { .. } => "name another directory with `--out`, or move that one away".into(),
@@ -358,39 +365,7 @@ impl Error {
             | Self::Republished { .. }
             | Self::OtherSigner { .. } => 6,
             Self::Edit(_) | Self::Spec(_) | Self::InTree { .. } => 7,
+            Self::Route(error) => error.exit_code(),
         }
     }
-}
-
-/// Says how a default in the tree is changed.
-fn in_tree_hint(paths: &[String], hook: Option<&str>) -> String {
-    let path = paths.first().map(String::as_str).unwrap_or_default();
-    match hook {
-        Some(hook) => {
-            format!("pass a patch that sets it there as `--patch FILE`: it goes in through `{hook}` (a/{path})")
-        }
-        None => {
-            format!("add a patch that changes `{path}` to the source package: the spec leaves no hook for `--patch`")
-        }
-    }
-}
-
-/// Names the packages that bring the programs, on both kinds of host.
-fn install_hint(programs: &[String]) -> String {
-    let package = |program: &str, debian: bool| match (program, debian) {
-        ("rpmbuild", true) => "rpm",
-        ("rpmbuild", false) => "rpm-build",
-        ("qemu-system-x86_64", true) => "qemu-system-x86",
-        ("qemu-system-x86_64", false) => "qemu-kvm",
-        ("busybox", true) => "busybox-static",
-        ("useradd", true) => "passwd",
-        ("useradd", false) => "shadow-utils",
-        (other, _) => match other {
-            "gcc" => "gcc",
-            "make" => "make",
-            _ => "busybox",
-        },
-    };
-    let all = |debian| programs.iter().map(|program| package(program, debian)).collect::<Vec<_>>().join(" ");
-    format!("install with `apt-get install {}` (Debian) or `dnf install {}` (EL)", all(true), all(false))
 }

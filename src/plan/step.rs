@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::instructions::Instructions;
 use super::request::Patch;
 use crate::command::Command;
 use crate::edit::config::Setting;
@@ -14,7 +15,6 @@ use crate::ipvs::bits::Bits;
 /// One stage with its details.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
-#[expect(clippy::large_enum_variant, reason = "a plan has a handful of steps")]
 pub enum Step {
     /// Make sure that the package is still the one that was planned for.
     Verify {
@@ -78,8 +78,8 @@ pub enum Step {
         install: Vec<String>,
         /// Packages that replace older ones.
         update: Vec<String>,
-        /// The template of INSTALL.md.
-        template: String,
+        /// INSTALL.md.
+        instructions: Instructions,
     },
 }
 
