@@ -14,6 +14,7 @@ pub mod handover;
 mod log;
 pub mod manifest;
 pub mod out;
+mod package;
 mod progress;
 mod promise;
 mod prove;
@@ -213,6 +214,8 @@ fn perform(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
             }
             build::run(context, command, gate)
         }
+        Step::Package { files, command } => package::run(context, files, command),
+        Step::ProveSetting { required, bits } => prove::setting(context, required, *bits),
         Step::Prove { required, exempt, expected, bits } => prove::run(context, required, exempt, expected, *bits),
         Step::Boot { qemu, busybox, bits, limit } => boot::run(context, qemu, busybox, *bits, *limit),
         Step::Collect { install, update, instructions } => collect::run(context, install, update, instructions),
@@ -231,7 +234,8 @@ fn title(step: &Step, plan: &Plan) -> String {
             format!("setting {} bits in {}", plan.bits, files.join(", "))
         }
         Step::Build { .. } => format!("rpmbuild {} as {}", plan.mode.flag(), plan.user.name),
-        Step::Prove { .. } => "reading the packages".into(),
+        Step::Package { .. } => format!("rpmbuild -bb as {}", plan.user.name),
+        Step::Prove { .. } | Step::ProveSetting { .. } => "reading the packages".into(),
         Step::Boot { .. } => "booting the kernel in QEMU".into(),
         Step::Collect { .. } => format!("handing over to {}", plan.layout.out.display()),
     }

@@ -3,8 +3,11 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
+
 use super::Edge;
-use super::args::Build;
+use super::args::routes::{RouteArgument, Routes};
+use super::args::{Build, ModeArgument, ProfileArgument};
 use super::prepare::absolute;
 use crate::error::Error;
 use crate::ipvs::bits::{MODULE, OPTION};
@@ -18,6 +21,7 @@ use crate::rpm::nvr::{BuildId, BuildIdError};
 /// # Errors
 /// The arguments do not fit together, or a file that they name cannot be read.
 pub(super) fn all(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
+    fits(args)?;
     let several = args.bits.len() > 1;
     let pattern = args.buildid.as_deref().unwrap_or(".ipvs_{bits}bit");
     if several && !pattern.contains("{bits}") {
@@ -84,6 +88,51 @@ pub(super) fn all(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
             })
         })
         .collect()
+}
+
+/// Refuses options that the route would ignore.
+fn fits(args: &Build) -> Result<(), Error> {
+    let Routes { route, tune, built_in, tree, config, install, .. } = &args.routes;
+    let refuse = |option: &str, why: &str| {
+        let route = route.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        Err(Error::Usage(format!("`{option}` means nothing to `--route {route}`: {why}")))
+    };
+    let given = |options: &[(&'static str, bool)]| options.iter().find(|(_, given)| *given).map(|(name, _)| *name);
+    let of_param = given(&[("--tune", *tune), ("--built-in", *built_in)]);
+    let of_tree = given(&[("--tree", tree.is_some()), ("--config", config.is_some()), ("--install", *install)]);
+    let of_packages = [
+        ("--mode", matches!(args.mode, ModeArgument::Ba)),
+        ("--profile", matches!(args.profile, ProfileArgument::Fleet)),
+        ("--boot", args.boot),
+    ];
+    let of_kernels = [
+        ("--set", !args.set.is_empty()),
+        ("--patch", !args.patch.is_empty()),
+        ("--with", !args.with.is_empty()),
+        ("--without", !args.without.is_empty()),
+        ("--buildid", args.buildid.is_some()),
+        ("--jobs", args.jobs.is_some()),
+        ("--until", args.until.is_some()),
+    ];
+    match (route, of_param, of_tree) {
+        (RouteArgument::Kernel | RouteArgument::Module | RouteArgument::Tree, Some(option), _) => {
+            refuse(option, "it is for the package with the parameter, `--route param`")
+        }
+        (
+            RouteArgument::Kernel | RouteArgument::Module | RouteArgument::Param | RouteArgument::Auto,
+            _,
+            Some(option),
+        ) => refuse(option, "it is for `--route tree`"),
+        (RouteArgument::Param, ..) => match given(&of_kernels).or_else(|| given(&of_packages)) {
+            Some(option) => refuse(option, "no kernel is built"),
+            None => Ok(()),
+        },
+        (RouteArgument::Tree, ..) => match given(&of_packages) {
+            Some(option) => refuse(option, "no packages are built"),
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    }
 }
 
 fn patch(path: &Path) -> Result<Patch, Error> {

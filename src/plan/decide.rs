@@ -4,7 +4,7 @@
 use super::commands;
 use super::error::BOOTABLE;
 use super::host::{Account, Builder};
-use super::routes::{self, Comparison, Facts, Route, kernel};
+use super::routes::{self, Comparison, Facts, Ipvs, Route, kernel, param};
 use super::steps::QEMU;
 use super::{Choice, Error, Host, Layout, Plan, RecipeUsed, Request, SCHEMA, Source, SourceUsed, Step};
 use crate::ipvs::bits::Range;
@@ -45,6 +45,10 @@ pub(super) struct Frame<'a> {
     pub(super) layout: Layout,
     /// What the kernel's own tree says; nothing of a kernel that was only named.
     pub(super) tree: TreeFacts,
+    /// The values that the kernel takes.
+    pub(super) range: Range,
+    /// How IPVS is in the kernel.
+    pub(super) ipvs: Ipvs,
     /// The source package's file name.
     pub(super) file: String,
     /// All routes for this kernel.
@@ -143,19 +147,35 @@ pub fn decide(request: &Request, choice: &Choice, subject: Subject<'_>, host: &H
         }
         Subject::Named(_) => (Vec::new(), TreeFacts { range: None, kind: None }),
     };
-    in_range(request, recipe, &tree)?;
-    let routes = routes::compare(&Facts::new(request, choice, subject, &tree, &arch));
+    let range = in_range(request, recipe, &tree)?;
+    let facts = Facts::new(request, choice, subject, &tree, &arch);
+    let routes = routes::compare(&facts);
     let route = routes::settle(request.route, &routes)?;
     let layout = Layout { work: host.work.path.clone(), out: request.out.clone() };
-    let frame = Frame { request, choice, subject, host, user, arch, layout, tree, file, routes, warnings };
+    let frame = Frame {
+        request,
+        choice,
+        subject,
+        host,
+        user,
+        arch,
+        layout,
+        tree,
+        range,
+        ipvs: facts.ipvs,
+        file,
+        routes,
+        warnings,
+    };
     let plan = match (route, subject) {
+        (Route::Param, _) => param::plan(&frame)?,
         (Route::Kernel, Subject::Source(source)) => kernel::plan(&frame, source)?,
         (Route::Kernel, Subject::Named(nvr)) => {
             return Err(routes::Error::NeedsSource { route, nvr: nvr.to_string() }.into());
         }
         // Here goes `module::plan(&frame, source)`, in a file of its own beside the others. Until it is there,
         // `compare` says that the route does not work, and `settle` never returns it.
-        (Route::Param | Route::Module | Route::Tree, _) => return Err(routes::refused(route, &frame.routes).into()),
+        (Route::Module | Route::Tree, _) => return Err(routes::refused(route, &frame.routes).into()),
     };
     Ok(match request.until {
         Some(last) => plan.until(last),
@@ -245,10 +265,10 @@ pub fn complete(header: &Header) -> Result<(), Error> {
 }
 
 /// The tree's own word counts; the recipe's where the tree says nothing.
-fn in_range(request: &Request, recipe: &Recipe, tree: &TreeFacts) -> Result<(), Error> {
+fn in_range(request: &Request, recipe: &Recipe, tree: &TreeFacts) -> Result<Range, Error> {
     let (range, origin): (Range, String) = match &tree.range {
         Some((range, file)) => (*range, format!("{file} of this kernel")),
         None => (recipe.option.range, format!("recipe {}", recipe.name)),
     };
-    if range.contains(request.bits) { Ok(()) } else { Err(Error::Range { bits: request.bits, range, origin }) }
+    if range.contains(request.bits) { Ok(range) } else { Err(Error::Range { bits: request.bits, range, origin }) }
 }

@@ -21,10 +21,8 @@ pub struct Template {
 #[must_use]
 pub fn built_in(route: Route) -> Template {
     let (name, text) = match route {
-        // A route whose results are put to use in another way has a template of its own.
-        Route::Kernel | Route::Module | Route::Param | Route::Tree => {
-            ("install.md", include_str!("../../templates/install.md"))
-        }
+        Route::Kernel | Route::Module | Route::Tree => ("install.md", include_str!("../../templates/install.md")),
+        Route::Param => ("install-param.md", include_str!("../../templates/install-param.md")),
     };
     Template { name, text }
 }
@@ -74,15 +72,9 @@ pub struct More {
     /// Route `param`: the settings of a director come along.
     #[serde(default)]
     pub tune: bool,
-    /// Route `param`: what the kernel does with a value outside the range.
+    /// Route `param`: the kernel's range, and what it does with a value outside.
     #[serde(default)]
-    pub unchecked: String,
-    /// Route `param`: the smallest value in range.
-    #[serde(default)]
-    pub min: u8,
-    /// Route `param`: the largest value in range.
-    #[serde(default)]
-    pub max: u8,
+    pub range: String,
     /// Route `tree`: where the tree is.
     #[serde(default)]
     pub tree: String,

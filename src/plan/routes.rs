@@ -8,6 +8,7 @@
 
 pub mod error;
 pub(super) mod kernel;
+pub(super) mod param;
 
 use std::fmt;
 

@@ -101,6 +101,18 @@ impl Plan {
                 show_command(f, command, true)?;
                 show_gate(f, gate)
             }
+            Step::Package { files, command } => {
+                for file in files {
+                    writeln!(f, "  {}", file.path.display())?;
+                    file.text.lines().try_for_each(|line| writeln!(f, "    | {line}"))?;
+                }
+                writeln!(f, "  run as {}", self.user.name)?;
+                show_command(f, command, true)
+            }
+            Step::ProveSetting { required, bits } => {
+                writeln!(f, "  required       {}", required.join(" "))?;
+                writeln!(f, "  they set       conn_tab_bits={bits}")
+            }
             Step::Prove { required, expected, bits, .. } => {
                 let required = if required.is_empty() { "what the spec promises".into() } else { required.join(" ") };
                 writeln!(f, "  required       {required}")?;
@@ -111,8 +123,10 @@ impl Plan {
                 writeln!(f, "  {} (no KVM), at most {limit} s, must say size={}", qemu.display(), bits.buckets())
             }
             Step::Collect { install, update, .. } => {
-                writeln!(f, "  rpm -i         {}", install.join(" "))?;
-                writeln!(f, "  rpm -U         {}", update.join(" "))
+                for (how, packages) in [("-i", install), ("-U", update)].iter().filter(|(_, list)| !list.is_empty()) {
+                    writeln!(f, "  rpm {how}         {}", packages.join(" "))?;
+                }
+                Ok(())
             }
         }
     }

@@ -50,6 +50,20 @@ pub enum Step {
         /// Packages that the recipe expects beside those.
         expected: Vec<String>,
     },
+    /// Build a package of files that are written here and now.
+    Package {
+        /// The spec and its sources.
+        files: Vec<TextFile>,
+        /// The build.
+        command: Command,
+    },
+    /// Read back from the built packages how they set the parameter.
+    ProveSetting {
+        /// Packages that must be there.
+        required: Vec<String>,
+        /// What the parameter must be set to.
+        bits: Bits,
+    },
     /// Read the built packages.
     Prove {
         /// Packages that must be there.
@@ -91,12 +105,22 @@ impl Step {
             Self::Verify { .. } => Stage::Verify,
             Self::Unpack { .. } => Stage::Unpack,
             Self::Edit { .. } => Stage::Edit,
-            Self::Build { .. } => Stage::Build,
-            Self::Prove { .. } => Stage::Prove,
+            Self::Build { .. } | Self::Package { .. } => Stage::Build,
+            Self::Prove { .. } | Self::ProveSetting { .. } => Stage::Prove,
             Self::Boot { .. } => Stage::Boot,
             Self::Collect { .. } => Stage::Collect,
         }
     }
+}
+
+/// A file that is written as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TextFile {
+    /// Where.
+    pub path: PathBuf,
+    /// Its content.
+    pub text: String,
 }
 
 /// The edit of one file: what is done, and what it did when it was planned.

@@ -12,6 +12,22 @@ use serde::Serialize;
 #[error("the template is not valid: {0}")]
 pub struct Error(String);
 
+/// Breaks a text into lines of at most `width` characters, where it has blanks.
+pub(super) fn folded(text: &str, width: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
 /// Fills values into a template; `name` is for messages.
 ///
 /// # Errors
@@ -23,4 +39,16 @@ pub(super) fn fill(name: &str, template: &str, values: &impl Serialize) -> Resul
     environment.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build().map_err(failed)?);
     environment.add_template(name, template).map_err(failed)?;
     environment.get_template(name).map_err(failed)?.render(Value::from(Serde(values))).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_at_blanks() {
+        assert_eq!(folded("one two  three", 7), "one two\nthree");
+        assert_eq!(folded("unbreakable x", 3), "unbreakable\nx");
+        assert_eq!(folded("", 3), "");
+    }
 }

@@ -92,6 +92,7 @@ const SPEC: &[Key] = &[
 const OPTION: &[Key] = &[
     must("range", Kind::Table(RANGE), "are the values that the kernels take, unless their Kconfig says otherwise"),
     may("parameter-since", Kind::Text, "is the first release in which the size is a module parameter"),
+    may("outside", Kind::Text, "says what a kernel does with a value of the parameter outside the range"),
     must("resolved", GLOBS, "are the merged configs below BUILD after %prep; the first glob that matches counts"),
     may("exempt", GLOBS, "are the configs of flavours that are built without IPVS"),
     must("sources", Kind::Some(&Kind::Table(SOURCE)), "are the ways to set it; the first that fits counts"),

@@ -19,6 +19,7 @@ mod fetch;
 mod gate;
 mod install;
 mod interrupt;
+mod param;
 mod plan;
 mod privilege;
 mod real_kernel;

@@ -1,6 +1,7 @@
 //! Why a route is not taken.
 
 use super::Route;
+use crate::plan::template;
 
 /// Why a route is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,15 @@ pub enum Error {
         /// The kernel.
         nvr: String,
     },
+    /// A template of the program's own gives no text.
+    #[error("the file that `templates/{name}` describes cannot be written")]
+    Template {
+        /// The template.
+        name: String,
+        /// Why.
+        #[source]
+        source: template::Error,
+    },
 }
 
 impl Error {
@@ -34,6 +44,7 @@ impl Error {
                 let instead = (*instead)?;
                 format!("`--route {instead}` works; `kbuild plan --route {instead}` compares all of them")
             }
+            Self::Template { .. } => return None,
             Self::NeedsSource { .. } => "pass it as `--srpm FILE|URL`, or let it be fetched with `--release R`".into(),
         })
     }
@@ -43,6 +54,8 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Fails { .. } | Self::NeedsSource { .. } => 3,
+            // The program's own templates are tested: a bug.
+            Self::Template { .. } => 70,
         }
     }
 }
