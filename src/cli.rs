@@ -8,6 +8,7 @@ mod plan;
 mod prepare;
 mod recipes;
 pub mod render;
+mod request;
 mod settings;
 mod verify;
 mod vouch;

@@ -14,6 +14,7 @@ pub mod handover;
 mod log;
 pub mod manifest;
 pub mod out;
+mod package;
 mod partial;
 mod progress;
 mod promise;
@@ -214,23 +215,28 @@ fn perform(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
             }
             build::run(context, command, gate)
         }
+        Step::Package { files, command } => package::run(context, files, command),
+        Step::ProveSetting { required, bits } => prove::setting(context, required, *bits),
         Step::Prove { required, exempt, expected, bits } => prove::run(context, required, exempt, expected, *bits),
         Step::Boot { qemu, busybox, bits, limit } => boot::run(context, qemu, busybox, *bits, *limit),
-        Step::Collect { install, update, template } => collect::run(context, install, update, template),
+        Step::Collect { install, update, instructions } => collect::run(context, install, update, instructions),
     }
 }
 
 /// What a stage is about to do, in a few words.
 fn title(step: &Step, plan: &Plan) -> String {
     match step {
-        Step::Verify { .. } => format!("{} is still the same", plan.source.file),
+        Step::Verify { .. } => {
+            format!("{} is still the same", plan.source.as_ref().map_or("", |source| source.file.as_str()))
+        }
         Step::Unpack { .. } => format!("laying out {}", plan.layout.topdir().display()),
         Step::Edit { edits } => {
             let files: Vec<_> = edits.iter().map(|edit| edit.file.as_str()).collect();
             format!("setting {} bits in {}", plan.bits, files.join(", "))
         }
         Step::Build { .. } => format!("rpmbuild {} as {}", plan.mode.flag(), plan.user.name),
-        Step::Prove { .. } => "reading the packages".into(),
+        Step::Package { .. } => format!("rpmbuild -bb as {}", plan.user.name),
+        Step::Prove { .. } | Step::ProveSetting { .. } => "reading the packages".into(),
         Step::Boot { .. } => "booting the kernel in QEMU".into(),
         Step::Collect { .. } => format!("handing over to {}", plan.layout.out.display()),
     }

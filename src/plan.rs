@@ -18,21 +18,24 @@ pub mod lockfile;
 mod release;
 pub mod request;
 pub mod resolve;
+pub mod routes;
 mod show;
 pub mod source;
 pub mod step;
 mod steps;
 mod switches;
+mod template;
 pub mod trust;
 
 use serde::{Deserialize, Serialize};
 
 pub use choose::{Choice, by_content, by_release};
-pub use decide::{decide, host_ready};
+pub use decide::{Subject, decide, host_ready};
 pub use error::Error;
 pub use host::Host;
 pub use layout::Layout;
 pub use request::Request;
+pub use routes::{Comparison, Route};
 pub use source::Source;
 pub use step::Step;
 pub use trust::{Instead, Voucher, complete, trusted};
@@ -56,16 +59,20 @@ pub struct Plan {
     pub schema: u32,
     /// Version of kbuild.
     pub kbuild: String,
+    /// The way to it.
+    pub route: Route,
+    /// All ways, compared for this kernel, cheapest first.
+    pub routes: Vec<Comparison>,
     /// The value asked for.
     pub bits: Bits,
-    /// Name, version and release that the kernel package will have.
+    /// Name, version and release of what comes out: the kernel's, or those of the one package.
     pub nvr: Nvr,
-    /// Where that release comes from.
-    pub release: ReleaseUsed,
-    /// What `uname -r` will say.
+    /// Where a release of our own comes from; nothing where the kernel stays the distribution's.
+    pub release: Option<ReleaseUsed>,
+    /// What `uname -r` says of the kernel that it is for.
     pub uname_r: String,
-    /// The buildid in it.
-    pub buildid: BuildId,
+    /// The buildid in the release, if it is our own.
+    pub buildid: Option<BuildId>,
     /// Architecture.
     pub arch: String,
     /// `-bb` or `-ba`.
@@ -74,8 +81,8 @@ pub struct Plan {
     pub profile: ProfileName,
     /// The recipe.
     pub recipe: RecipeUsed,
-    /// The source package.
-    pub source: SourceUsed,
+    /// The source package; nothing where the release's name was enough.
+    pub source: Option<SourceUsed>,
     /// Who runs rpmbuild.
     pub user: Account,
     /// Where everything is.

@@ -110,6 +110,8 @@ pub struct OptionRule {
     pub range: Range,
     /// The first release in which the size is a module parameter.
     pub parameter_since: Option<String>,
+    /// What a kernel does with a value of the parameter outside the range, as sentences.
+    pub outside: Option<String>,
     /// Globs of the merged configs below BUILD.
     pub resolved: Vec<String>,
     /// Globs of configs of flavours that are built without IPVS.

@@ -1,5 +1,7 @@
 //! The command line. Types only: what the arguments mean is decided in `prepare`.
 
+pub mod routes;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
@@ -9,6 +11,7 @@ use crate::edit::config::Setting;
 use crate::event::Stage;
 use crate::ipvs::bits::Bits;
 use crate::plan::request::{Mode, ProfileName};
+use routes::Routes;
 
 /// What stands below the help text.
 const AFTER: &str = "\
@@ -93,6 +96,9 @@ pub struct Build {
     /// The release whose source package is to be fetched, such as 2.6.32-220.13.1.el6
     #[arg(long, value_name = "R")]
     pub release: Option<String>,
+    /// The way to the table.
+    #[command(flatten)]
+    pub routes: Routes,
     /// Where from, and what is trusted.
     #[command(flatten)]
     pub origin: Origin,

@@ -14,8 +14,8 @@ use crate::event::{Event, Stage};
 use crate::pipeline::manifest::Manifest;
 use crate::pipeline::out::Directory;
 use crate::pipeline::{self, Workplace, handover};
-use crate::plan::Plan;
 use crate::plan::layout::{INSTALL, text};
+use crate::plan::{Plan, Route};
 use crate::sys::signal::Cancel;
 use crate::sys::{exec, probe, user};
 
@@ -119,11 +119,13 @@ fn result(format: Format, plan: &Plan, manifest: &Manifest) -> String {
     for file in packages {
         let _ = writeln!(said, "  {}", file.name);
     }
-    let _ = writeln!(said, "\nproof that it has 2^{} = {} buckets\n", plan.bits, plan.bits.buckets());
+    let claim = if plan.route == Route::Param { "sets the parameter for" } else { "has" };
+    let _ = writeln!(said, "\nproof that it {claim} 2^{} = {} buckets\n", plan.bits, plan.bits.buckets());
     for finding in &manifest.proof {
         let _ = writeln!(said, "  {finding}");
     }
-    if !manifest.proof.iter().any(|finding| finding.level == 5) {
+    let bootable = matches!(plan.route, Route::Kernel | Route::Module);
+    if bootable && !manifest.proof.iter().any(|finding| finding.level == 5) {
         let _ = writeln!(said, "  level 5  a boot  not checked: --boot was not asked for");
     }
     let _ = writeln!(said, "\nhow to install and roll back: {out}/{INSTALL}");

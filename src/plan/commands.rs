@@ -73,7 +73,7 @@ impl Rpm<'_> {
 }
 
 /// The whole environment of rpmbuild and everything below it.
-fn environment(host: &Host, user: &Account, layout: &Layout) -> BTreeMap<String, String> {
+pub(super) fn environment(host: &Host, user: &Account, layout: &Layout) -> BTreeMap<String, String> {
     [
         ("HOME", text(&layout.home())),
         ("LANG", "C".to_owned()),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::instructions::Instructions;
 use super::request::Patch;
 use crate::command::Command;
 use crate::edit::config::Setting;
@@ -14,7 +15,6 @@ use crate::ipvs::bits::Bits;
 /// One stage with its details.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
-#[expect(clippy::large_enum_variant, reason = "a plan has a handful of steps")]
 pub enum Step {
     /// Make sure that the package is still the one that was planned for.
     Verify {
@@ -50,6 +50,20 @@ pub enum Step {
         /// Packages that the recipe expects beside those.
         expected: Vec<String>,
     },
+    /// Build a package of files that are written here and now.
+    Package {
+        /// The spec and its sources.
+        files: Vec<TextFile>,
+        /// The build.
+        command: Command,
+    },
+    /// Read back from the built packages how they set the parameter.
+    ProveSetting {
+        /// Packages that must be there.
+        required: Vec<String>,
+        /// What the parameter must be set to.
+        bits: Bits,
+    },
     /// Read the built packages.
     Prove {
         /// Packages that must be there.
@@ -78,8 +92,8 @@ pub enum Step {
         install: Vec<String>,
         /// Packages that replace older ones.
         update: Vec<String>,
-        /// The template of INSTALL.md.
-        template: String,
+        /// INSTALL.md.
+        instructions: Instructions,
     },
 }
 
@@ -91,12 +105,22 @@ impl Step {
             Self::Verify { .. } => Stage::Verify,
             Self::Unpack { .. } => Stage::Unpack,
             Self::Edit { .. } => Stage::Edit,
-            Self::Build { .. } => Stage::Build,
-            Self::Prove { .. } => Stage::Prove,
+            Self::Build { .. } | Self::Package { .. } => Stage::Build,
+            Self::Prove { .. } | Self::ProveSetting { .. } => Stage::Prove,
             Self::Boot { .. } => Stage::Boot,
             Self::Collect { .. } => Stage::Collect,
         }
     }
+}
+
+/// A file that is written as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TextFile {
+    /// Where.
+    pub path: PathBuf,
+    /// Its content.
+    pub text: String,
 }
 
 /// The edit of one file: what is done, and what it did when it was planned.

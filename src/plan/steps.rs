@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use super::commands::Rpm;
-use super::decide::Ground;
 use super::error::BOOTABLE;
-use super::host::{Builder, Host};
+use super::host::Host;
+use super::instructions::{Instructions, More};
+use super::routes::Route;
+use super::routes::kernel::Ground;
 use super::step::{FileEdit, Gate, Step};
 use crate::edit::config::Setting;
 use crate::ipvs::bits::OPTION;
@@ -22,17 +24,17 @@ impl Ground<'_> {
         let bits = request.bits;
         let size = Setting::number(OPTION, bits.get().into());
         let expected: Vec<Setting> = std::iter::once(size).chain(request.set.iter().cloned()).collect();
-        let srpm =
-            if matches!(host.builder, Builder::Me) { request.srpm.clone() } else { self.layout.srpm(&self.file) };
+        let frame = self.frame;
+        let srpm = frame.srpm();
         let required = self.named(&recipe.packages.required);
         let exempt = self.filled(&recipe.option.exempt);
         let rpm = Rpm {
             request,
             recipe,
             host,
-            arch: &self.arch,
-            layout: &self.layout,
-            user: &self.user,
+            arch: &frame.arch,
+            layout: &frame.layout,
+            user: &frame.user,
             spec: &self.spec,
             release: &header.nvr.release,
             dist: self.released.used.dist.as_deref(),
@@ -62,7 +64,7 @@ impl Ground<'_> {
         steps.push(Step::Collect {
             install: self.named(&recipe.packages.install),
             update: self.named(&recipe.packages.update),
-            template: request.template.clone(),
+            instructions: Instructions::new(Route::Kernel, &request.templates, More::default()),
         });
         steps
     }
@@ -75,7 +77,7 @@ impl Ground<'_> {
     /// Fills architecture and version into globs.
     fn filled(&self, patterns: &[String]) -> Vec<String> {
         let version = &self.header.nvr.version;
-        patterns.iter().map(|each| each.replace("{arch}", &self.arch).replace("{version}", version)).collect()
+        patterns.iter().map(|each| each.replace("{arch}", &self.frame.arch).replace("{version}", version)).collect()
     }
 
     /// Returns what the recipe expects to come out beside the required packages: it knows `x86_64`, and what nobody
@@ -83,7 +85,7 @@ impl Ground<'_> {
     fn hoped(&self) -> Vec<String> {
         let changed = !self.request.with.is_empty() || !self.request.without.is_empty();
         match self.recipe.profiles.get(self.request.profile.name()) {
-            Some(profile) if !changed && self.arch == BOOTABLE => self.named(&profile.packages),
+            Some(profile) if !changed && self.frame.arch == BOOTABLE => self.named(&profile.packages),
             _ => Vec::new(),
         }
     }

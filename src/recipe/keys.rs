@@ -103,6 +103,7 @@ const SPEC: &[Key] = &[
 const OPTION: &[Key] = &[
     must("range", Kind::Table(RANGE), "are the values that the kernels take, unless their Kconfig says otherwise"),
     may("parameter-since", Kind::Text, "is the first release in which the size is a module parameter"),
+    may("outside", Kind::Text, "says what a kernel does with a value of the parameter outside the range"),
     must(
         "resolved",
         Kind::Some(&Kind::Glob),

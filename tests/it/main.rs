@@ -20,6 +20,7 @@ mod gate;
 mod hostile;
 mod install;
 mod interrupt;
+mod param;
 mod plan;
 mod privilege;
 mod real_kernel;
