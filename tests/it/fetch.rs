@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::kbuild::Kbuild;
 use crate::support::sandbox::Sandbox;
-use crate::support::server::{Faulty, Nginx, part, respond};
+use crate::support::server::{Faulty, Nginx, part, read, respond};
 use crate::support::toy::{STOCK, Toy};
 use crate::support::{require, require_root};
 
@@ -248,6 +248,34 @@ fn what_a_server_gets_wrong_is_said_and_the_next_one_is_asked() {
         let outcome = fetch(&sandbox, &mirrors[..1]).refused(5);
         outcome.says(said);
     }
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_asked_unless_it_is_said_to_be_left_out() {
+    let content = package();
+    let file = content.clone();
+    // A proxy that leads to a server that nobody else can reach.
+    let proxy = Faulty::start(move |_, asked, stream| {
+        assert_eq!(asked.what, "CONNECT vault.example.invalid:80");
+        std::io::Write::write_all(stream, b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        let inner = read(stream).unwrap();
+        assert_eq!(inner.what, format!("GET /{FILE}"));
+        part(stream, &inner, &file, "\"v1\"", file.len());
+    });
+    let mirror = ["http://vault.example.invalid/{srpm}".to_owned()];
+    for variable in ["http_proxy", "https_proxy", "ALL_PROXY"] {
+        let sandbox = Sandbox::new();
+        let fetch = sandbox.kbuild().args(["fetch", "--release", STOCK, "--allow-unsigned", "--store"]);
+        let fetch = fetch.arg(store(&sandbox)).args(["--mirror", &mirror[0]]).env(variable, proxy.url());
+        got(&fetch.exits(0).stdout, &content);
+    }
+    let asked = proxy.asked().len();
+    assert_eq!(asked, 3);
+    let sandbox = Sandbox::new();
+    let outcome =
+        fetch(&sandbox, &mirror).env("https_proxy", proxy.url()).env("no_proxy", ".example.invalid,.org").refused(5);
+    outcome.says("vault.example.invalid");
+    assert_eq!(proxy.asked().len(), asked);
 }
 
 #[test]
