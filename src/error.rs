@@ -44,6 +44,12 @@ pub enum Error {
     /// The source package could not be fetched.
     #[error(transparent)]
     Fetch(#[from] fetch::Error),
+    /// The machine cannot build a kernel.
+    #[error("this machine cannot build it: {}", if *problems == 1 { "one problem".to_owned() } else { format!("{problems} problems") })]
+    NotReady {
+        /// How many.
+        problems: usize,
+    },
     /// What was fetched is not what was asked for.
     #[error("`{}` is not what was asked for: expected {expected}, found {found}", path.display())]
     OtherSource {
@@ -102,7 +108,7 @@ impl Error {
             Self::Source(_) | Self::OtherSource { .. } => 6,
             Self::Plan(error) => error.exit_code(),
             Self::Pipeline(error) => error.exit_code(),
-            Self::Host { .. } | Self::Fetch(_) => 4,
+            Self::Host { .. } | Self::NotReady { .. } | Self::Fetch(_) => 4,
         }
     }
 

@@ -15,6 +15,7 @@ pub mod host;
 pub mod instructions;
 pub mod layout;
 pub mod lockfile;
+pub mod preflight;
 mod release;
 pub mod request;
 pub mod resolve;

@@ -1,5 +1,6 @@
 //! The command line. Types only: what the arguments mean is decided in `prepare`.
 
+pub mod doctor;
 pub mod routes;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use crate::edit::config::Setting;
 use crate::event::Stage;
 use crate::ipvs::bits::Bits;
 use crate::plan::request::{Mode, ProfileName};
+pub use doctor::Doctor;
 use routes::Routes;
 
 /// What stands below the help text.
@@ -72,6 +74,8 @@ pub enum Subcommand {
     Verify(Verify),
     /// Boot the kernel of packages that anybody built and see what table it has (level 5)
     Boot(Boot),
+    /// Look whether this machine can build a kernel: everything that is missing, at once
+    Doctor(Doctor),
     /// Show what is known of each family of kernels, or check a recipe of your own
     #[command(subcommand)]
     Recipes(Recipes),

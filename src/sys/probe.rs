@@ -78,6 +78,25 @@ fn path() -> String {
     path.split(':').filter(|entry| entry.starts_with('/')).collect::<Vec<_>>().join(":")
 }
 
+/// Returns the variables that tell programs of a proxy, and those to find programs by.
+#[must_use]
+pub fn for_package_managers() -> BTreeMap<String, String> {
+    let proxies = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy"];
+    let set = proxies.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
+    set.chain([
+        ("PATH".to_owned(), path() + ":/usr/sbin:/sbin"),
+        ("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned()),
+    ])
+    .collect()
+}
+
+/// Returns the program of this name in the directories of a `PATH`, or where root's programs are.
+#[must_use]
+pub fn find(path: &str, name: &str) -> Option<PathBuf> {
+    let runs = |file: &PathBuf| access(file, AccessFlags::X_OK).is_ok() && file.is_file();
+    path.split(':').chain(["/usr/sbin", "/sbin"]).map(|dir| Path::new(dir).join(name)).find(runs)
+}
+
 /// Finds each program: `KBUILD_RPMBUILD=/path` and the like first, then `PATH`, then where root's programs are.
 fn tools(path: &str) -> BTreeMap<String, PathBuf> {
     let runs = |file: &PathBuf| access(file, AccessFlags::X_OK).is_ok() && file.is_file();

@@ -1,13 +1,13 @@
 //! From a release name to a source package: real nginx with the vault's layout, and servers that misbehave.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::support::kbuild::Kbuild;
 use crate::support::sandbox::Sandbox;
 use crate::support::server::{Faulty, Nginx, part, read, respond};
+use crate::support::tmpfs::Tmpfs;
 use crate::support::toy::{STOCK, Toy};
 use crate::support::{require, require_root};
 
@@ -381,29 +381,6 @@ fn mirrors_of_the_configuration_come_after_the_command_lines_and_before_the_reci
     printed().env("KBUILD_CONFIG", &wrong).refused(3).says("wrong.toml").says("unknown field `mirror`");
 }
 
-/// A file system of its own below a directory, as long as it is held.
-struct Tmpfs(PathBuf);
-
-impl Tmpfs {
-    fn mount(at: PathBuf, size: &str) -> Option<Self> {
-        fs_err::create_dir_all(&at).unwrap();
-        let options = format!("size={size},mode=777");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&at).output().ok()?;
-        mounted.status.success().then_some(Self(at))
-    }
-
-    fn resize(&self, size: &str) {
-        let options = format!("remount,size={size}");
-        assert!(Command::new("mount").args(["-o", &options]).arg(&self.0).status().unwrap().success());
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_is_said_and_what_has_come_is_kept() {
     if !require("nginx") || !require_root() {
@@ -419,7 +396,7 @@ fn a_full_disk_is_said_and_what_has_come_is_kept() {
     let mirror = format!("{}/{{srpm}}", server.url());
     let outcome = fetch(&sandbox, std::slice::from_ref(&mirror)).refused(4);
     outcome.says("the store of source packages cannot be used").says("No space left on device").says("--store DIR");
-    let part = small.0.join("parts").join(format!("{FILE}.part"));
+    let part = small.path().join("parts").join(format!("{FILE}.part"));
     let have = fs_err::metadata(&part).unwrap().len();
     assert!(have > 4096, "{have}");
 

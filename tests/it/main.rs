@@ -13,6 +13,7 @@
 
 mod build;
 mod cli;
+mod doctor;
 mod failures;
 mod families;
 mod fetch;

@@ -10,6 +10,7 @@ pub(crate) mod rawrpm;
 pub(crate) mod sandbox;
 pub(crate) mod server;
 pub(crate) mod source;
+pub(crate) mod tmpfs;
 pub(crate) mod toy;
 pub(crate) mod user;
 
