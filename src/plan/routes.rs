@@ -9,6 +9,7 @@
 pub mod error;
 pub(super) mod kernel;
 pub(super) mod param;
+pub(super) mod tree;
 
 use std::fmt;
 
@@ -324,7 +325,8 @@ pub(super) fn refused(route: Route, routes: &[Comparison]) -> Error {
 
 /// Returns a line about the cheapest route, if it is cheaper than this one.
 pub(super) fn cheaper(than: Route, routes: &[Comparison]) -> Option<String> {
-    let cheapest = routes.iter().find(|each| each.verdict.works() && each.route < than)?;
+    let own = routes.iter().find(|each| each.route == than)?.cost;
+    let cheapest = routes.iter().find(|each| each.verdict.works() && each.cost < own)?;
     let Comparison { route, verdict, cost, takes, signed } = cheapest;
     Some(format!("`--route {route}` would do: {}; it takes {cost} and {takes}, and {signed}", verdict.why()))
 }

@@ -32,4 +32,5 @@ mod spec_variants;
 mod support;
 mod tampered;
 mod tidy;
+mod tree;
 mod verify;
