@@ -170,6 +170,9 @@ impl Plan {
     #[must_use]
     pub fn until(mut self, last: crate::event::Stage) -> Self {
         self.steps.retain(|step| step.stage() <= last);
+        if last < crate::event::Stage::Tree {
+            self.install = None;
+        }
         self
     }
 }

@@ -280,9 +280,12 @@ pub(super) fn compare(facts: &Facts) -> Vec<Comparison> {
 fn verdict(route: Route, facts: &Facts) -> Verdict {
     let works = |why: String| Verdict::Works { why };
     let fails = |why: String| Verdict::Fails { why };
+    // A module can be booted, a line in a file cannot.
+    let beyond = facts.beyond.iter().copied().filter(|option| route == Route::Param || *option != "--boot");
+    let beyond: Vec<&str> = beyond.collect();
     match (route, &facts.ipvs) {
-        (Route::Param | Route::Module, _) if !facts.beyond.is_empty() => {
-            fails(format!("{} asks for more than the table", facts.beyond.join(", ")))
+        (Route::Param | Route::Module, _) if !beyond.is_empty() => {
+            fails(format!("{} asks for more than the table", beyond.join(", ")))
         }
         (Route::Param, Ipvs::Module { .. }) => facts.parameter.clone(),
         (Route::Param, Ipvs::BuiltIn { by }) => match &facts.parameter {
