@@ -1,10 +1,9 @@
 //! The ways to a table of another size: which of them work for a kernel and why, what each costs, and which one is
 //! taken.
 //!
-//! A route is a plan and at most one stage of its own. It has a file here, which makes its plan from the [`Frame`] that
+//! A route is a plan and at most one stage of its own. It has a file here, which makes its plan from the `Frame` that
 //! all routes share; everything else it takes from the stages that are there.
 //!
-//! [`Frame`]: super::decide::Frame
 
 pub mod error;
 pub(super) mod kernel;
