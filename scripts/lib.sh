@@ -26,7 +26,7 @@ fail() {
 declare -A debian=(
     [rust]="gcc libc6-dev"
     [toy]="rpm bzip2 cpio gcc libc6-dev make patch perl xz-utils"
-    [kernel]="bc bison flex kmod libelf-dev libssl-dev"
+    [kernel]="bc bison flex kmod libelf-dev libssl-dev linux-image-amd64"
     [boot]="qemu-system-x86 busybox-static"
     [test]="gnupg gnupg1 kmod nginx-light rpmlint"
     [container]="buildah debootstrap"

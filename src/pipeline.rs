@@ -11,6 +11,7 @@ pub mod error;
 pub mod fetch;
 pub mod gate;
 pub mod handover;
+pub mod install;
 mod log;
 pub mod manifest;
 pub mod out;
@@ -20,6 +21,7 @@ mod progress;
 mod promise;
 mod prove;
 pub mod store;
+mod tree;
 mod unpack;
 mod verify;
 
@@ -31,6 +33,7 @@ pub use error::Error;
 pub use prove::verify as verify_packages;
 
 use crate::event::{Event, Reporter, Stage, Unit};
+use crate::plan::step::Moment;
 use crate::plan::{Plan, Step};
 use crate::proof::Finding;
 use crate::sys::files;
@@ -178,7 +181,7 @@ fn stage(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
         return Err(Error::Cancelled { signal });
     }
     let reporter = context.reporter;
-    let raw = matches!(stage, Stage::Build | Stage::Boot);
+    let raw = matches!(stage, Stage::Build | Stage::Boot | Stage::Tree);
     let log = if raw {
         None
     } else {
@@ -219,6 +222,7 @@ fn perform(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
         Step::ProveSetting { required, bits } => prove::setting(context, required, *bits),
         Step::Prove { required, exempt, expected, bits } => prove::run(context, required, exempt, expected, *bits),
         Step::Boot { qemu, busybox, bits, limit } => boot::run(context, qemu, busybox, *bits, *limit),
+        Step::Tree(tree) => tree::run(context, tree),
         Step::Collect { install, update, instructions } => collect::run(context, install, update, instructions),
     }
 }
@@ -234,10 +238,18 @@ fn title(step: &Step, plan: &Plan) -> String {
             let files: Vec<_> = edits.iter().map(|edit| edit.file.as_str()).collect();
             format!("setting {} bits in {}", plan.bits, files.join(", "))
         }
-        Step::Build { .. } => format!("rpmbuild {} as {}", plan.mode.flag(), plan.user.name),
+        Step::Build { gate, .. } => {
+            let flag = match gate.moment {
+                Moment::BeforeBuild => plan.mode.flag(),
+                Moment::AtTheEnd => "-bp",
+            };
+            format!("rpmbuild {flag} as {}", plan.user.name)
+        }
         Step::Package { .. } => format!("rpmbuild -bb as {}", plan.user.name),
         Step::Prove { .. } | Step::ProveSetting { .. } => "reading the packages".into(),
         Step::Boot { .. } => "booting the kernel in QEMU".into(),
+        Step::Tree(tree) if tree.compile.is_some() => format!("compiling {}", tree.dir.display()),
+        Step::Tree(tree) => format!("preparing {}", tree.dir.display()),
         Step::Collect { .. } => format!("handing over to {}", plan.layout.out.display()),
     }
 }

@@ -28,6 +28,8 @@ mod switches;
 mod template;
 pub mod trust;
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 pub use choose::{Choice, by_content, by_release};
@@ -92,6 +94,8 @@ pub struct Plan {
     pub prepare: Vec<Command>,
     /// The stages.
     pub steps: Vec<Step>,
+    /// What is installed at last, by whoever started kbuild.
+    pub install: Option<Install>,
     /// Facts worth a line.
     pub notes: Vec<String>,
     /// What may go wrong later.
@@ -114,6 +118,20 @@ pub struct RecipeUsed {
     pub assumed: Vec<String>,
     /// How the option is set, and what in the source package shows that this works.
     pub way: String,
+}
+
+/// How a compiled tree is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Install {
+    /// The archive among the results.
+    pub archive: String,
+    /// The root of the system that it goes into.
+    pub root: PathBuf,
+    /// The tree that `build` and `source` beside the modules point to, as `make modules_install` has it.
+    pub tree: PathBuf,
+    /// The commands that follow: dependencies of modules, boot entry.
+    pub commands: Vec<Command>,
 }
 
 /// How the release of the kernel packages is known before they are built.
@@ -153,6 +171,9 @@ impl Plan {
     #[must_use]
     pub fn until(mut self, last: crate::event::Stage) -> Self {
         self.steps.retain(|step| step.stage() <= last);
+        if last < crate::event::Stage::Tree {
+            self.install = None;
+        }
         self
     }
 }

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::event::{Event, Stage};
 use crate::pipeline::{self, manifest::Manifest};
 use crate::plan::host::{Account, Builder, Host, Place, Refused};
-use crate::plan::request::Request;
+use crate::plan::request::{BaseConfig, Request};
 use crate::plan::source::{kept_of_tree, wanted, wanted_of_tree};
 use crate::plan::{self, Choice, Layout, Plan, Route, Source, Subject, routes};
 use crate::recipe::{Recipe, builtin};
@@ -129,6 +129,7 @@ fn source_package(edge: &Edge, args: &Build, facts: &Facts) -> Result<Obtained, 
     let named = args.srpm.as_deref();
     match (named.and_then(Path::to_str).filter(|text| fetch::is_url(text)), named, &args.release) {
         (Some(url), _, _) => fetch::url(edge, url, &args.origin, facts),
+        (None, Some(path), _) if probe::is_headers_tree(path) => Err(Error::HeadersTree { path: path.to_owned() }),
         (None, Some(path), _) => Ok(Obtained { path: absolute(path)?, promised: None }),
         (None, None, Some(release)) => fetch::release(edge, release, args.recipe.as_deref(), &args.origin, facts),
         (None, None, None) => Err(Error::Usage("say `--srpm FILE|URL` or `--release R`".into())),
@@ -198,6 +199,14 @@ fn host(facts: &Facts, args: &Build, work: &Path, out: &Path) -> Result<Host, Er
         path: facts.path.clone(),
         work: our_own(place(work, &worker), out),
         out: apart(place(out, &facts.me), work),
+        tree: args
+            .routes
+            .tree
+            .as_deref()
+            .map(|dir| Ok::<_, Error>(room(&absolute(dir)?, &worker, work, out)))
+            .transpose()?,
+        running: facts.running.clone(),
+        running_config: running_config(args, facts),
         out_holds: Manifest::read(out).map(|earlier| earlier.nvr),
         builder,
     })
@@ -222,6 +231,38 @@ fn our_own(mut work: Place, out: &Path) -> Place {
         });
     }
     work
+}
+
+/// The directory of the route `tree`: one that is empty or missing, which the building user can write to.
+fn room(dir: &Path, worker: &Entry, work: &Path, out: &Path) -> Place {
+    let refused = |why: String, hint: &str| Some(Refused { why, hint: hint.to_owned() });
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,@=~".contains(byte);
+    let another = "name a directory with `--tree` that is empty or does not exist yet";
+    let refused = if !dir.as_os_str().as_encoded_bytes().iter().all(plain) {
+        refused("make of a kernel splits names at blanks and colons".into(), another)
+    } else if probe::is_headers_tree(dir) {
+        refused(
+            "it is a headers tree of kernel-devel, without sources: make there ends with \"No rule to make target \
+             `missing-syscalls'\""
+                .into(),
+            another,
+        )
+    } else if fs_err::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
+        refused("it is not empty".into(), another)
+    } else if dir.starts_with(work) || dir.starts_with(out) {
+        refused("it is in the directory for work or for results".into(), another)
+    } else {
+        probe::unusable(dir, worker).map(|(why, hint)| Refused { why, hint })
+    };
+    Place { path: dir.to_owned(), refused }
+}
+
+/// The configuration of the running kernel, where a tree is to be made and none was named.
+fn running_config(args: &Build, facts: &Facts) -> Option<BaseConfig> {
+    let wanted = args.routes.tree.is_some() && args.routes.config.is_none();
+    let path = format!("/boot/config-{}", facts.running);
+    let text = wanted.then(|| fs_err::read_to_string(&path).ok()).flatten()?;
+    Some(BaseConfig { origin: path, text })
 }
 
 /// Refuses results below the work directory: a build clears that away, and it belongs to the building user.

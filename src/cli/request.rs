@@ -9,11 +9,12 @@ use super::Edge;
 use super::args::routes::{RouteArgument, Routes};
 use super::args::{Build, ModeArgument, ProfileArgument};
 use super::prepare::absolute;
+use crate::edit::config;
 use crate::error::Error;
 use crate::ipvs::bits::{MODULE, OPTION};
 use crate::plan::Route;
 use crate::plan::instructions::{self, Templates};
-use crate::plan::request::{Param, Patch, Request, Tree};
+use crate::plan::request::{BaseConfig, Param, Patch, Request, Tree};
 use crate::rpm::nvr::{BuildId, BuildIdError};
 
 /// Makes a request for each value asked for.
@@ -51,6 +52,7 @@ pub(super) fn all(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
     let out = absolute(&args.out)?;
     let route = args.routes.route.route();
     let templates = templates(args.templates.as_deref(), route)?;
+    let tree = tree(args)?;
     args.bits
         .iter()
         .enumerate()
@@ -66,7 +68,7 @@ pub(super) fn all(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
                 bits: *bits,
                 route,
                 param: Param { tune: args.routes.tune, built_in: args.routes.built_in },
-                tree: Tree::default(),
+                tree: tree.clone(),
                 // Known when it was fetched.
                 srpm: PathBuf::new(),
                 arch: args.arch.clone(),
@@ -132,6 +134,33 @@ fn fits(args: &Build) -> Result<(), Error> {
         },
         _ => Ok(()),
     }
+}
+
+/// What the route `tree` is to do.
+fn tree(args: &Build) -> Result<Tree, Error> {
+    let Routes { route, tree, config, install, install_root, .. } = &args.routes;
+    if *route != RouteArgument::Tree {
+        return Ok(Tree::default());
+    }
+    let Some(dir) = tree else {
+        return Err(Error::Usage("say where the source tree goes: `--route tree --tree DIR`".into()));
+    };
+    if args.bits.len() > 1 {
+        return Err(Error::Usage("`--route tree` makes one tree: say one value of `--bits`".into()));
+    }
+    let config = config.as_deref().map(base_config).transpose()?;
+    Ok(Tree { dir: absolute(dir)?, config, install: install.then(|| absolute(install_root)).transpose()? })
+}
+
+/// Reads a configuration to start from.
+fn base_config(path: &Path) -> Result<BaseConfig, Error> {
+    let input = |source| Error::Input { what: "the configuration".into(), source };
+    let text = fs_err::read_to_string(path).map_err(input)?;
+    if !config::is_config(text.as_bytes()) {
+        let message = format!("`{}` is no kernel configuration", path.display());
+        return Err(input(std::io::Error::new(ErrorKind::InvalidData, message)));
+    }
+    Ok(BaseConfig { origin: path.display().to_string(), text })
 }
 
 fn patch(path: &Path) -> Result<Patch, Error> {

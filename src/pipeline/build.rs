@@ -9,7 +9,7 @@ use super::progress::{Estimates, Progress};
 use super::{Context, Error, gate};
 use crate::command::Command;
 use crate::event::{Event, Stage};
-use crate::plan::step::Gate;
+use crate::plan::step::{Gate, Moment as When};
 use crate::proof::Finding;
 use crate::sys::exec::{self, End, Flow, Moment};
 
@@ -57,6 +57,17 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
             Flow::Continue
         }
     })?;
+    if gate.moment == When::AtTheEnd && end == End::Exit(0) {
+        resolved = gate::check(gate, &layout.build());
+        for finding in &resolved {
+            reporter.report(&super::proved(finding));
+        }
+        if resolved.iter().any(|finding| finding.verdict.holds() != Some(true)) {
+            context.manifest.proof.extend(resolved.iter().cloned());
+            let found = resolved.into_iter().filter(|finding| finding.verdict.holds() != Some(true)).collect();
+            return Err(gated(gate, found, &layout.sources()));
+        }
+    }
     context.manifest.proof.extend(resolved.iter().cloned());
     match end {
         End::Exit(0) => {}

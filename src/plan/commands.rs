@@ -33,6 +33,11 @@ impl Rpm<'_> {
             .arg(self.spec())
     }
 
+    /// The same up to the end of `%prep`.
+    pub(super) fn prep(&self, rpmbuild: &Path) -> Command {
+        self.command(rpmbuild, &["-bp"]).args((!self.host.rpm_database).then_some("--nodeps")).arg(self.spec())
+    }
+
     /// The question which packages the spec will make, a line each: name, version, release, architecture.
     pub(super) fn query(&self, rpmspec: &Path) -> Command {
         self.command(rpmspec, &["-q", "--builtrpms"])

@@ -4,7 +4,7 @@
 use super::commands;
 use super::error::BOOTABLE;
 use super::host::{Account, Builder};
-use super::routes::{self, Comparison, Facts, Ipvs, Route, kernel, param};
+use super::routes::{self, Comparison, Facts, Ipvs, Route, kernel, param, tree};
 use super::steps::QEMU;
 use super::{Choice, Error, Host, Layout, Plan, RecipeUsed, Request, SCHEMA, Source, SourceUsed, Step};
 use crate::ipvs::bits::Range;
@@ -100,6 +100,7 @@ impl Frame<'_> {
                 Builder::Me | Builder::Other(_) => Vec::new(),
             },
             steps,
+            install: None,
             notes: Vec::new(),
             warnings: self.warnings.clone(),
             reproduce: request.reproduce.clone(),
@@ -169,12 +170,13 @@ pub fn decide(request: &Request, choice: &Choice, subject: Subject<'_>, host: &H
     let plan = match (route, subject) {
         (Route::Param, _) => param::plan(&frame)?,
         (Route::Kernel, Subject::Source(source)) => kernel::plan(&frame, source)?,
-        (Route::Kernel, Subject::Named(nvr)) => {
+        (Route::Tree, Subject::Source(source)) => tree::plan(&frame, source)?,
+        (Route::Kernel | Route::Tree, Subject::Named(nvr)) => {
             return Err(routes::Error::NeedsSource { route, nvr: nvr.to_string() }.into());
         }
         // Here goes `module::plan(&frame, source)`, in a file of its own beside the others. Until it is there,
         // `compare` says that the route does not work, and `settle` never returns it.
-        (Route::Module | Route::Tree, _) => return Err(routes::refused(route, &frame.routes).into()),
+        (Route::Module, _) => return Err(routes::refused(route, &frame.routes).into()),
     };
     Ok(match request.until {
         Some(last) => plan.until(last),
@@ -203,7 +205,7 @@ fn builder(host: &Host) -> Result<Account, Error> {
 pub fn host_ready(request: &Request, host: &Host) -> Result<Account, Error> {
     let user = builder(host)?;
     tools(request, host)?;
-    for place in [&host.work, &host.out] {
+    for place in [&host.work, &host.out].into_iter().chain(&host.tree) {
         if let Some(refused) = &place.refused {
             return Err(Error::Place { path: place.path.clone(), refused: refused.clone() });
         }
@@ -219,6 +221,7 @@ fn tools(request: &Request, host: &Host) -> Result<(), Error> {
     if matches!(host.builder, Builder::Missing(_)) {
         needed.push("useradd");
     }
+    needed.extend(tree::tools(request));
     let programs: Vec<String> =
         needed.into_iter().filter(|name| !host.tools.contains_key(*name)).map(str::to_owned).collect();
     if programs.is_empty() { Ok(()) } else { Err(Error::NoTools { programs }) }

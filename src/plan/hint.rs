@@ -104,6 +104,7 @@ fn install_hint(programs: &[String]) -> String {
         (other, _) => match other {
             "gcc" => "gcc",
             "make" => "make",
+            "depmod" => "kmod",
             _ => "busybox",
         },
     };

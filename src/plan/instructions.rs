@@ -21,7 +21,8 @@ pub struct Template {
 #[must_use]
 pub fn built_in(route: Route) -> Template {
     let (name, text) = match route {
-        Route::Kernel | Route::Module | Route::Tree => ("install.md", include_str!("../../templates/install.md")),
+        Route::Tree => ("install-tree.md", include_str!("../../templates/install-tree.md")),
+        Route::Kernel | Route::Module => ("install.md", include_str!("../../templates/install.md")),
         Route::Param => ("install-param.md", include_str!("../../templates/install-param.md")),
     };
     Template { name, text }
@@ -84,6 +85,9 @@ pub struct More {
     /// Route `tree`: the first line of its configuration.
     #[serde(default)]
     pub platform: String,
+    /// Route `tree`: the archive with kernel and modules.
+    #[serde(default)]
+    pub archive: String,
     /// Route `tree`: the root into which it is installed; empty if it is not.
     #[serde(default)]
     pub installed: String,

@@ -1,14 +1,14 @@
 //! The ways to a table of another size: which of them work for a kernel and why, what each costs, and which one is
 //! taken.
 //!
-//! A route is a plan and at most one stage of its own. It has a file here, which makes its plan from the [`Frame`] that
+//! A route is a plan and at most one stage of its own. It has a file here, which makes its plan from the `Frame` that
 //! all routes share; everything else it takes from the stages that are there.
 //!
-//! [`Frame`]: super::decide::Frame
 
 pub mod error;
 pub(super) mod kernel;
 pub(super) mod param;
+pub(super) mod tree;
 
 use std::fmt;
 
@@ -279,9 +279,12 @@ pub(super) fn compare(facts: &Facts) -> Vec<Comparison> {
 fn verdict(route: Route, facts: &Facts) -> Verdict {
     let works = |why: String| Verdict::Works { why };
     let fails = |why: String| Verdict::Fails { why };
+    // A module can be booted, a line in a file cannot.
+    let beyond = facts.beyond.iter().copied().filter(|option| route == Route::Param || *option != "--boot");
+    let beyond: Vec<&str> = beyond.collect();
     match (route, &facts.ipvs) {
-        (Route::Param | Route::Module, _) if !facts.beyond.is_empty() => {
-            fails(format!("{} asks for more than the table", facts.beyond.join(", ")))
+        (Route::Param | Route::Module, _) if !beyond.is_empty() => {
+            fails(format!("{} asks for more than the table", beyond.join(", ")))
         }
         (Route::Param, Ipvs::Module { .. }) => facts.parameter.clone(),
         (Route::Param, Ipvs::BuiltIn { by }) => match &facts.parameter {
@@ -324,7 +327,8 @@ pub(super) fn refused(route: Route, routes: &[Comparison]) -> Error {
 
 /// Returns a line about the cheapest route, if it is cheaper than this one.
 pub(super) fn cheaper(than: Route, routes: &[Comparison]) -> Option<String> {
-    let cheapest = routes.iter().find(|each| each.verdict.works() && each.route < than)?;
+    let own = routes.iter().find(|each| each.route == than)?.cost;
+    let cheapest = routes.iter().find(|each| each.verdict.works() && each.cost < own)?;
     let Comparison { route, verdict, cost, takes, signed } = cheapest;
     Some(format!("`--route {route}` would do: {}; it takes {cost} and {takes}, and {signed}", verdict.why()))
 }

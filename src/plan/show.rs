@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::routes::{Comparison, Route, Verdict};
-use super::step::{FileEdit, Gate};
+use super::step::{FileEdit, Gate, Moment, Refresh, Tree};
 use super::{Plan, Step};
 use crate::command::Command;
 use crate::edit::config::Setting;
@@ -56,6 +56,15 @@ impl fmt::Display for Plan {
             writeln!(f, "\n{}. {}", index + 1, step.stage())?;
             self.step(f, step)?;
         }
+        if let Some(install) = &self.install {
+            writeln!(
+                f,
+                "\nat last, as whoever started kbuild, {} goes below {}",
+                install.archive,
+                install.root.display()
+            )?;
+            install.commands.iter().try_for_each(|command| show_command(f, command, false))?;
+        }
         for (kind, lines) in [("note", &self.notes), ("warning", &self.warnings)] {
             for line in lines {
                 writeln!(f, "\n{kind}: {line}")?;
@@ -79,6 +88,29 @@ impl Plan {
                 }
                 Verdict::Fails { why } => writeln!(f, "{head:8}{mark} {route:6}  does not work: {why}")?,
             }
+        }
+        Ok(())
+    }
+
+    fn show_tree(&self, f: &mut fmt::Formatter<'_>, tree: &Tree) -> fmt::Result {
+        let config = tree.config.as_ref().map_or("the one that %prep resolved", |config| &config.origin);
+        writeln!(f, "  tree           {}", tree.dir.display())?;
+        writeln!(f, "  EXTRAVERSION   {}", tree.extraversion)?;
+        writeln!(f, "  .config        {config}, with `{}` on its first line", tree.platform)?;
+        writeln!(f, "  it says        {}", settings(&tree.expected))?;
+        if let Some(Refresh { make, targets }) = &tree.refresh {
+            writeln!(f, "  brought up to date by the first of {} that the tree has", targets.join(", "))?;
+            show_command(f, make, false)?;
+        }
+        if let Some(clean) = &tree.clean {
+            writeln!(f, "  before it is configured")?;
+            show_command(f, clean, false)?;
+        }
+        if let Some(compile) = &tree.compile {
+            writeln!(f, "  compiled by {}", self.user.name)?;
+            compile.commands.iter().try_for_each(|command| show_command(f, command, false))?;
+            writeln!(f, "  ip_vs.ko holds {}", compile.bits)?;
+            writeln!(f, "  archive        {}", compile.archive)?;
         }
         Ok(())
     }
@@ -122,7 +154,11 @@ impl Plan {
             Step::Boot { qemu, bits, limit, .. } => {
                 writeln!(f, "  {} (no KVM), at most {limit} s, must say size={}", qemu.display(), bits.buckets())
             }
+            Step::Tree(tree) => self.show_tree(f, tree),
             Step::Collect { install, update, .. } => {
+                if install.is_empty() && update.is_empty() {
+                    writeln!(f, "  logs, checksums, and how to go on")?;
+                }
                 for (how, packages) in [("-i", install), ("-U", update)].iter().filter(|(_, list)| !list.is_empty()) {
                     writeln!(f, "  rpm {how}         {}", packages.join(" "))?;
                 }
@@ -155,6 +191,9 @@ fn show_command(f: &mut fmt::Formatter<'_>, command: &Command, environment: bool
 }
 
 fn show_gate(f: &mut fmt::Formatter<'_>, gate: &Gate) -> fmt::Result {
+    if gate.moment == Moment::AtTheEnd {
+        writeln!(f, "  it ends after %prep")?;
+    }
     writeln!(f, "  after %prep, BUILD/{} must say {}", gate.resolved.join(" or "), settings(&gate.expected))
 }
 

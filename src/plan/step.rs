@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::instructions::Instructions;
-use super::request::Patch;
+use super::request::{BaseConfig, Patch};
 use crate::command::Command;
 use crate::edit::config::Setting;
 use crate::edit::{self, Change, Edited, config, hook, spec};
@@ -86,6 +86,8 @@ pub enum Step {
         /// How long the guest may take, in seconds.
         limit: u64,
     },
+    /// Move the prepared tree where it is wanted, configure it, and compile it if that is wanted.
+    Tree(Box<Tree>),
     /// Hand the results over.
     Collect {
         /// Packages installed beside older ones.
@@ -108,9 +110,63 @@ impl Step {
             Self::Build { .. } | Self::Package { .. } => Stage::Build,
             Self::Prove { .. } | Self::ProveSetting { .. } => Stage::Prove,
             Self::Boot { .. } => Stage::Boot,
+            Self::Tree(_) => Stage::Tree,
             Self::Collect { .. } => Stage::Collect,
         }
     }
+}
+
+/// What is done with the prepared tree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Tree {
+    /// Where it goes.
+    pub dir: PathBuf,
+    /// Globs of the resolved configs below BUILD, of which the one with the shortest name is the kernel's own; the tree is
+    /// the directory around it that has the kernel's Makefile.
+    pub resolved: Vec<String>,
+    /// Takes out what `%prep` may have made, as the specs do before they build; nothing where make is not needed.
+    pub clean: Option<Command>,
+    /// The configuration to start from; nothing for the resolved one.
+    pub config: Option<BaseConfig>,
+    /// The first line of the configuration, which tells the specs' scripts for which architecture it is.
+    pub platform: String,
+    /// What is set in the configuration.
+    pub edits: Vec<Edit>,
+    /// What `EXTRAVERSION` is set to in the Makefile, as the spec does it when it builds.
+    pub extraversion: String,
+    /// Brings a configuration that is not this tree's own up to date; the first target that the tree has.
+    pub refresh: Option<Refresh>,
+    /// What the configuration must say in the end.
+    pub expected: Vec<Setting>,
+    /// The compilation; nothing if only the tree is wanted.
+    pub compile: Option<Compile>,
+}
+
+/// How a configuration is brought up to date.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Refresh {
+    /// make in the tree, without a target.
+    pub make: Command,
+    /// The targets that ask nothing, best first.
+    pub targets: Vec<String>,
+}
+
+/// How the tree is compiled, and what is taken from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Compile {
+    /// The commands, in order; the last one installs the modules below `stage`.
+    pub commands: Vec<Command>,
+    /// Where the modules are installed before they are handed over.
+    pub stage: PathBuf,
+    /// Where the kernel's image may be in the tree; the first one that is there counts.
+    pub images: Vec<String>,
+    /// The archive among the results, with all that is to be installed.
+    pub archive: String,
+    /// What `ip_vs.ko` must hold.
+    pub bits: Bits,
 }
 
 /// A file that is written as it is.
@@ -201,10 +257,22 @@ pub fn apply_all(edits: &[Edit], file: &str, text: &[u8]) -> Result<Edited, edit
     Ok(all)
 }
 
+/// When %prep has ended, as rpmbuild's output shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Moment {
+    /// When it says that %build begins (`-bb`, `-ba`).
+    BeforeBuild,
+    /// When it has ended itself (`-bp`).
+    AtTheEnd,
+}
+
 /// What is checked as soon as %prep has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Gate {
+    /// When it is checked.
+    pub moment: Moment,
     /// Globs of the resolved configs below BUILD; the first one that matches anything counts.
     pub resolved: Vec<String>,
     /// Globs of configs of flavours that are built without IPVS.

@@ -126,8 +126,9 @@ fn unseen(findings: &[Finding]) -> Vec<Finding> {
     missing
 }
 
-/// Level 4 on one module.
-fn module(subject: &str, elf: &[u8], bits: Bits) -> Finding {
+/// Level 4 on one module: `subject` says which.
+#[must_use]
+pub fn module(subject: &str, elf: &[u8], bits: Bits) -> Finding {
     let verdict = match module::inspect(elf) {
         Ok(found) if found.bits == u32::from(bits.get()) => Verdict::Holds {
             evidence: match found.kind {

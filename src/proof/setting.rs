@@ -38,13 +38,7 @@ pub fn examine(
     let mut findings = Vec::new();
     for package in packages {
         let short = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut texts: Vec<(String, String)> = Vec::new();
-        binary::visit(package, &is_modprobe_d, |path, input| {
-            let mut text = Vec::new();
-            input.take(LARGEST).read_to_end(&mut text)?;
-            texts.push((path.to_owned(), String::from_utf8_lossy(&text).into_owned()));
-            Ok(())
-        })?;
+        let texts = modprobe_d(package)?;
         let mut settings: Vec<(String, Vec<Setting>)> =
             texts.into_iter().map(|(path, text)| (format!("{short}: {path}"), setting::in_modprobe_d(&text))).collect();
         let script = binary::header(package)?.post_install.unwrap_or_default();
@@ -58,6 +52,34 @@ pub fn examine(
         }
     }
     Ok(findings)
+}
+
+/// Returns what modprobe would hand to `ip_vs` where these packages are installed, such as `conn_tab_bits=20`: the
+/// settings of all their files in order of file name, as modprobe reads them; empty if there are none.
+///
+/// # Errors
+/// A package cannot be read.
+pub fn options(packages: &[PathBuf]) -> Result<String, binary::Error> {
+    let mut files: Vec<(String, String)> = Vec::new();
+    for package in packages {
+        files.extend(modprobe_d(package)?);
+    }
+    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    files.sort_by_key(|(path, _)| name(path));
+    let settings = files.iter().flat_map(|(_, text)| setting::in_modprobe_d(text));
+    Ok(settings.map(|each| format!("conn_tab_bits={}", each.value)).collect::<Vec<_>>().join(" "))
+}
+
+/// Reads the files of modprobe.d in a package: path and text.
+fn modprobe_d(package: &Path) -> Result<Vec<(String, String)>, binary::Error> {
+    let mut texts = Vec::new();
+    binary::visit(package, &is_modprobe_d, |path, input| {
+        let mut text = Vec::new();
+        input.take(LARGEST).read_to_end(&mut text)?;
+        texts.push((path.to_owned(), String::from_utf8_lossy(&text).into_owned()));
+        Ok(())
+    })?;
+    Ok(texts)
 }
 
 /// What cannot be known of the module itself where none of the packages has it.

@@ -10,7 +10,10 @@ use nix::unistd::{AccessFlags, access};
 use super::user::{self, Entry};
 
 /// Programs that a plan may name.
-const TOOLS: [&str; 5] = ["rpmbuild", "rpmspec", "useradd", "qemu-system-x86_64", "busybox"];
+const TOOLS: [&str; 8] =
+    ["rpmbuild", "rpmspec", "useradd", "qemu-system-x86_64", "busybox", "make", "depmod", "installkernel"];
+/// Those of them that are where only root looks.
+const OF_ROOT: [&str; 3] = ["useradd", "depmod", "installkernel"];
 
 /// What can be known without a request.
 #[derive(Debug, Clone)]
@@ -31,6 +34,8 @@ pub struct Facts {
     pub path: String,
     /// Where work goes if the user says nothing.
     pub default_work: PathBuf,
+    /// What `uname -r` says here.
+    pub running: String,
 }
 
 /// Gathers the facts.
@@ -45,6 +50,7 @@ pub fn facts() -> Facts {
         sh_is_bash: fs_err::canonicalize("/bin/sh").is_ok_and(|shell| shell.ends_with("bash")),
         tools: tools(&path),
         default_work: default_work(me.uid),
+        running: fs_err::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
         path,
         me,
     }
@@ -105,7 +111,8 @@ fn tools(path: &str) -> BTreeMap<String, PathBuf> {
         .filter_map(|name| {
             let override_name = format!("KBUILD_{}", name.to_uppercase().replace('-', "_"));
             let named = variable(&override_name).map(PathBuf::from);
-            let dirs = path.split(':').chain((*name == "useradd").then_some("/usr/sbin"));
+            let of_root = OF_ROOT.contains(name).then_some(["/usr/sbin", "/sbin"]);
+            let dirs = path.split(':').chain(of_root.into_iter().flatten());
             let found = named.or_else(|| dirs.map(|dir| Path::new(dir).join(name)).find(runs))?;
             Some(((*name).to_owned(), found))
         })
@@ -177,6 +184,14 @@ pub fn unusable(dir: &Path, account: &Entry) -> Option<(String, String)> {
             format!("name another directory, or `chown {} {shown}`", account.name),
         )
     })
+}
+
+/// Whether a directory is what kernel-devel packages install: Makefiles, headers and scripts of a kernel, without its
+/// sources. Every source tree has `init/main.c`.
+#[must_use]
+pub fn is_headers_tree(dir: &Path) -> bool {
+    let has = |name: &str| fs_err::metadata(dir.join(name)).is_ok();
+    has("Makefile") && has("include") && has("scripts") && !has("init/main.c")
 }
 
 fn allowed(details: &std::fs::Metadata, account: &Entry, bits: u32) -> bool {

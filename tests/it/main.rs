@@ -33,4 +33,5 @@ mod spec_variants;
 mod support;
 mod tampered;
 mod tidy;
+mod tree;
 mod verify;

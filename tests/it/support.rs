@@ -34,6 +34,12 @@ pub(crate) fn require(program: &str) -> bool {
     which(program).is_some() || missing(&format!("`{program}`"))
 }
 
+/// Whether a file is there; like [`require_root`].
+#[must_use]
+pub(crate) fn require_file(path: &Path) -> bool {
+    path.is_file() || missing(&format!("`{}`", path.display()))
+}
+
 fn missing(what: &str) -> bool {
     assert!(std::env::var_os("KBUILD_REQUIRE_ALL").is_none_or(|all| all != "1"), "this test needs {what}");
     // Not through `eprintln!`, which the test harness keeps to itself when a test passes.

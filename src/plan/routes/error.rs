@@ -24,6 +24,20 @@ pub enum Error {
         /// The kernel.
         nvr: String,
     },
+    /// Only root can install into the running system.
+    #[error("`{me}` cannot install a kernel into `/`: only root can")]
+    InstallNeedsRoot {
+        /// Who started kbuild.
+        me: String,
+    },
+    /// A tree is compiled for the machine that it is on.
+    #[error("a tree for `{arch}` cannot be compiled and installed on `{here}`")]
+    Cross {
+        /// The architecture asked for.
+        arch: String,
+        /// The machine's.
+        here: String,
+    },
     /// A template of the program's own gives no text.
     #[error("the file that `templates/{name}` describes cannot be written")]
     Template {
@@ -44,6 +58,12 @@ impl Error {
                 let instead = (*instead)?;
                 format!("`--route {instead}` works; `kbuild plan --route {instead}` compares all of them")
             }
+            Self::InstallNeedsRoot { .. } => {
+                "start kbuild as root (it compiles as another user), name another root with `--install-root DIR`, or leave \
+                 out `--install`"
+                    .into()
+            }
+            Self::Cross { .. } => "leave out `--install`, or build packages with `--route kernel`".into(),
             Self::Template { .. } => return None,
             Self::NeedsSource { .. } => "pass it as `--srpm FILE|URL`, or let it be fetched with `--release R`".into(),
         })
@@ -53,7 +73,8 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Fails { .. } | Self::NeedsSource { .. } => 3,
+            Self::Fails { .. } | Self::NeedsSource { .. } | Self::Cross { .. } => 3,
+            Self::InstallNeedsRoot { .. } => 4,
             // The program's own templates are tested: a bug.
             Self::Template { .. } => 70,
         }
