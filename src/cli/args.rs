@@ -1,5 +1,6 @@
 //! The command line. Types only: what the arguments mean is decided in `prepare`.
 
+pub mod module;
 pub mod routes;
 
 use std::path::PathBuf;
@@ -99,6 +100,9 @@ pub struct Build {
     /// The way to the table.
     #[command(flatten)]
     pub routes: Routes,
+    /// What the route `module` takes.
+    #[command(flatten)]
+    pub module: module::Module,
     /// Where from, and what is trusted.
     #[command(flatten)]
     pub origin: Origin,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::instructions::Instructions;
 use super::request::{BaseConfig, Patch};
+use super::routes::module::Applied;
 use crate::command::Command;
 use crate::edit::config::Setting;
 use crate::edit::{self, Change, Edited, config, hook, spec};
@@ -54,6 +55,9 @@ pub enum Step {
     Package {
         /// The spec and its sources.
         files: Vec<TextFile>,
+        /// Sources that are there already, and where they go.
+        #[serde(default)]
+        copies: Vec<(PathBuf, PathBuf)>,
         /// The build.
         command: Command,
     },
@@ -75,6 +79,26 @@ pub enum Step {
         /// What `ip_vs.ko` must hold.
         bits: Bits,
     },
+    /// Lay out what `ip_vs.ko` is built from.
+    Lay {
+        /// The kernel-devel.
+        devel: DevelPlace,
+        /// The top of the tree that is laid out.
+        tree: PathBuf,
+        /// IPVS's sources and what kbuild adds, by path below that top.
+        files: Vec<SourceFile>,
+    },
+    /// Apply the source package's patches to it, and compare with kernel-devel.
+    Patch {
+        /// The top of the tree.
+        tree: PathBuf,
+        /// The patches, in the spec's order.
+        patches: Vec<PatchRun>,
+        /// Headers that must be those of kernel-devel.
+        same: Vec<SameFile>,
+    },
+    /// Compile `ip_vs.ko`, and prove it.
+    Compile(Box<Compilation>),
     /// Boot the built kernel.
     Boot {
         /// QEMU's program.
@@ -85,6 +109,9 @@ pub enum Step {
         bits: Bits,
         /// How long the guest may take, in seconds.
         limit: u64,
+        /// Packages that are booted with those that were built: the distribution's kernel.
+        #[serde(default)]
+        with: Vec<PathBuf>,
     },
     /// Move the prepared tree where it is wanted, configure it, and compile it if that is wanted.
     Tree(Box<Tree>),
@@ -105,9 +132,9 @@ impl Step {
     pub fn stage(&self) -> Stage {
         match self {
             Self::Verify { .. } => Stage::Verify,
-            Self::Unpack { .. } => Stage::Unpack,
-            Self::Edit { .. } => Stage::Edit,
-            Self::Build { .. } | Self::Package { .. } => Stage::Build,
+            Self::Unpack { .. } | Self::Lay { .. } => Stage::Unpack,
+            Self::Edit { .. } | Self::Patch { .. } => Stage::Edit,
+            Self::Build { .. } | Self::Compile(_) | Self::Package { .. } => Stage::Build,
             Self::Prove { .. } | Self::ProveSetting { .. } => Stage::Prove,
             Self::Boot { .. } => Stage::Boot,
             Self::Tree(_) => Stage::Tree,
@@ -177,6 +204,151 @@ pub struct TextFile {
     pub path: PathBuf,
     /// Its content.
     pub text: String,
+}
+
+/// Where a kernel-devel is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum DevelPlace {
+    /// It is unpacked from a package.
+    Package {
+        /// The package, where the building user reads it.
+        package: PathBuf,
+        /// Its SHA-256.
+        sha256: String,
+        /// Where it is unpacked.
+        tree: PathBuf,
+    },
+    /// It is used where it is.
+    Directory {
+        /// The directory.
+        tree: PathBuf,
+    },
+}
+
+impl DevelPlace {
+    /// The top of its tree.
+    #[must_use]
+    pub fn tree(&self) -> &std::path::Path {
+        match self {
+            Self::Package { tree, .. } | Self::Directory { tree } => tree,
+        }
+    }
+}
+
+/// A file of a source tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SourceFile {
+    /// Its path below the top of the tree.
+    pub path: String,
+    /// Its content.
+    pub content: Bytes,
+}
+
+/// A patch, and how it is applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PatchRun {
+    /// Which, and who says so.
+    pub patch: Applied,
+    /// Where it is written.
+    pub path: PathBuf,
+    /// What applies it.
+    pub command: Command,
+}
+
+/// A file that must have a content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SameFile {
+    /// Its path below the top of the tree.
+    pub path: String,
+    /// The SHA-256 that it must have.
+    pub sha256: String,
+    /// Whose it is.
+    pub of: String,
+}
+
+/// How `ip_vs.ko` is compiled, and what it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Compilation {
+    /// The kernel that it is for, as `uname -r` says it.
+    pub uname_r: String,
+    /// Asks the compiler for its version.
+    pub version: Command,
+    /// The version of gcc that compiled the kernel, where it says so.
+    pub gcc: Option<String>,
+    /// Whether another compiler is taken, too.
+    pub any_compiler: bool,
+    /// Compiles.
+    pub make: Command,
+    /// The module that comes out.
+    pub built: PathBuf,
+    /// What its build says that it exports.
+    pub exports: PathBuf,
+    /// Takes away what only debuggers need.
+    pub strip: Command,
+    /// Signs it.
+    pub sign: Option<Signing>,
+    /// The kernel's configuration.
+    pub config: PathBuf,
+    /// The kernel's exported symbols.
+    pub symvers: PathBuf,
+    /// Packages that may have the distribution's own `ip_vs.ko`.
+    pub kernels: Vec<PathBuf>,
+    /// What it must hold.
+    pub bits: Bits,
+}
+
+/// How a module is signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum Signing {
+    /// By the kernel's own program, in place.
+    SignFile {
+        /// What signs.
+        command: Command,
+    },
+    /// By openssl, whose signature is put behind the module.
+    Openssl {
+        /// What makes the signature.
+        command: Command,
+        /// Where the signature is.
+        signature: PathBuf,
+    },
+}
+
+/// Bytes that are text for people: UTF-8 where they are, else each byte as the character of its number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bytes {
+    /// UTF-8.
+    Text(String),
+    /// Anything else, such as the names of authors in 2.6.18.
+    Latin1(String),
+}
+
+impl Bytes {
+    /// Takes bytes.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::Text(text),
+            Err(error) => Self::Latin1(error.into_bytes().into_iter().map(char::from).collect()),
+        }
+    }
+
+    /// Returns the bytes.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.as_bytes().to_vec(),
+            // Nothing else was put in.
+            Self::Latin1(text) => text.chars().map(|letter| u8::try_from(letter).unwrap_or(b'?')).collect(),
+        }
+    }
 }
 
 /// The edit of one file: what is done, and what it did when it was planned.

@@ -131,19 +131,7 @@ pub struct Header {
 pub fn header(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Header, Error> {
     let open = |source| Error::Open { path: path.to_owned(), source };
     let bad = |source| Error::Header { path: path.to_owned(), source: Box::new(source) };
-    let mut file = fs_err::File::open(path).map_err(open)?;
-    let details = file.metadata().map_err(open)?;
-    if !details.is_file() {
-        let what = if details.is_dir() { "it is a directory" } else { "it is not a file" };
-        return Err(open(io::Error::other(what)));
-    }
-    let mut start = Vec::new();
-    Read::by_ref(&mut file).take(4).read_to_end(&mut start).map_err(open)?;
-    if start != b"\xed\xab\xee\xdb" {
-        return Err(Error::NotAnRpm { path: path.to_owned(), found: in_words(&start) });
-    }
-    let metadata = headers::open(path).map_err(bad)?;
-    metadata.verify_digests().or_else(ignore_missing).map_err(bad)?;
+    let metadata = opened(path)?;
     if !metadata.is_source_package() {
         let arch = metadata.get_arch().unwrap_or("unknown architecture").to_owned();
         return Err(Error::Binary { path: path.to_owned(), arch });
@@ -162,6 +150,26 @@ pub fn header(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Header,
         broken => Error::Payload { path: path.to_owned(), source: Box::new(broken) },
     })?;
     Ok(Header { nvr, size: whole.size, sha256: whole.sha256, signature, files, left_out })
+}
+
+/// Reads the headers of a package of any kind, and checks them.
+pub(super) fn opened(path: &Path) -> Result<PackageMetadata, Error> {
+    let open = |source| Error::Open { path: path.to_owned(), source };
+    let bad = |source| Error::Header { path: path.to_owned(), source: Box::new(source) };
+    let mut file = fs_err::File::open(path).map_err(open)?;
+    let details = file.metadata().map_err(open)?;
+    if !details.is_file() {
+        let what = if details.is_dir() { "it is a directory" } else { "it is not a file" };
+        return Err(open(io::Error::other(what)));
+    }
+    let mut start = Vec::new();
+    Read::by_ref(&mut file).take(4).read_to_end(&mut start).map_err(open)?;
+    if start != b"\xed\xab\xee\xdb" {
+        return Err(Error::NotAnRpm { path: path.to_owned(), found: in_words(&start) });
+    }
+    let metadata = headers::open(path).map_err(bad)?;
+    metadata.verify_digests().or_else(ignore_missing).map_err(bad)?;
+    Ok(metadata)
 }
 
 /// Returns the sources and patches that the header names and the payload lacks: rpm lists them as ghosts, or not at all.
@@ -199,6 +207,8 @@ pub enum Want {
     Text,
     /// Check it and, since it is a tarball of the kernel, keep the files of the tree that are asked for.
     Tree,
+    /// Check it and, since it is a patch, keep it if it changes a file of the tree that is asked for.
+    Patch,
 }
 
 /// Which files of a kernel's tarball are kept: asked of every path, and then of those that are wanted with their content.
@@ -217,6 +227,8 @@ pub struct Contents {
     pub texts: BTreeMap<String, Vec<u8>>,
     /// Files of the kernel tree by their path without the top directory.
     pub tree: BTreeMap<String, Vec<u8>>,
+    /// Patches that change a file of the tree that was asked for, by file name and decompressed.
+    pub patches: BTreeMap<String, Vec<u8>>,
 }
 
 /// Reads the payload once, checks every file's digest, and keeps what is wanted.
@@ -254,6 +266,13 @@ pub fn read(
             contents.tree.extend(read_tree(input, in_tree)?);
             Ok(())
         }
+        Want::Patch => {
+            let text = decompress::bytes(input, LARGEST_TEXT)?;
+            if patched(&text).any(|path| (in_tree.wanted)(path)) {
+                contents.patches.insert(name.to_owned(), text);
+            }
+            Ok(())
+        }
     })?;
     Ok(contents)
 }
@@ -275,6 +294,17 @@ fn read_tree(input: &mut dyn Read, in_tree: &InTree<'_>) -> io::Result<BTreeMap<
         }
     }
     Ok(found)
+}
+
+/// Returns the paths that the headers of a patch may name, without their first directory: `a/net/x.c` names `net/x.c`.
+fn patched(text: &[u8]) -> impl Iterator<Item = &str> {
+    let heads: [&[u8]; 4] = [b"--- ", b"+++ ", b"rename from ", b"rename to "];
+    text.split(|byte| *byte == b'\n').filter_map(move |line| {
+        let head = heads.iter().find(|head| line.starts_with(head))?;
+        let path = std::str::from_utf8(line.get(head.len()..)?).ok()?.split(['\t', ' ']).next()?;
+        // git's renames have no first directory of their own.
+        if head.starts_with(b"rename") { Some(path) } else { Some(path.split_once('/')?.1) }
+    })
 }
 
 /// Unpacks the whole payload into an existing directory as plain files with the modes that they had (a spec may run its

@@ -20,6 +20,8 @@ mod gate;
 mod hostile;
 mod install;
 mod interrupt;
+mod module;
+mod module_debian;
 mod param;
 mod plan;
 mod privilege;
