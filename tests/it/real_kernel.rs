@@ -129,8 +129,8 @@ fn all_levels_hold(manifest: &Value) {
 /// The kernel requires firmware at its own release, buildid included.
 fn installs_with_its_own_firmware_only(sandbox: &Sandbox, asked: &Path, other: &Path) {
     let package = |dir: &Path, name: &str| {
-        let found = names(dir).into_iter().find(|file| file.starts_with(&format!("{name}-6.1"))).unwrap();
-        dir.join(found)
+        let ours = |file: &String| file.starts_with(&format!("{name}-6.1")) && file.ends_with(".x86_64.rpm");
+        dir.join(names(dir).into_iter().find(ours).unwrap())
     };
     let install = |root: &str, packages: &[PathBuf]| {
         let root = sandbox.path().join(root);
