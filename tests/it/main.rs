@@ -21,7 +21,6 @@ mod hostile;
 mod install;
 mod interrupt;
 mod module;
-mod module_debian;
 mod param;
 mod plan;
 mod privilege;

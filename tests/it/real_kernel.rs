@@ -1,6 +1,7 @@
 //! Linux itself, from Debian's source package under an el6-shaped spec: built for 20 bits and for the stock 12 in one
 //! call, each booted. Takes a quarter of an hour; `scripts/test --quick` leaves it out.
 
+mod module;
 mod param;
 
 use std::path::{Path, PathBuf};

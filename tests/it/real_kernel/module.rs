@@ -46,34 +46,39 @@ fn source(release: &str) -> PathBuf {
 /// Debian's image, as an RPM that holds the kernel and all that `ip_vs` needs; fetched by apt if it is not installed.
 fn image(release: &str) -> PathBuf {
     let dir = cached("debian_image", release, |dir| {
-        let script =
-            "apt-get -q download \"linux-image-$1\" && dpkg-deb -x linux-image-*.deb unpacked && rm linux-image-*.deb";
-        let done = Command::new("sh").args(["-c", script, "sh", release]).current_dir(dir).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        let (from, root) = (dir.join("unpacked"), dir.join("root"));
+        let installed = Path::new("/boot").join(format!("vmlinuz-{release}")).is_file();
+        let from = if installed { PathBuf::from("/") } else { dir.join("unpacked") };
+        if !installed {
+            let script = "apt-get -q download \"linux-image-$1\" && dpkg-deb -x linux-image-*.deb unpacked && rm *.deb";
+            let done = Command::new("sh").args(["-c", script, "sh", release]).current_dir(dir).output().unwrap();
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        }
+        let root = dir.join("root");
         let keep = |path: &Path| {
             let place = path.strip_prefix(&from).unwrap().to_string_lossy().into_owned();
             let wanted = ["/net/netfilter/ipvs/", "/net/netfilter/nf_", "/net/ipv4/netfilter/", "/net/ipv6/netfilter/"];
-            place.starts_with("boot/")
+            (place.starts_with("boot/") && place.ends_with(release) && !place.contains("initrd"))
                 || wanted.iter().any(|part| place.contains(part))
                 || place.contains("libcrc32c")
                 || place.contains("crc32c")
                 || place.contains("/modules.builtin")
                 || place.ends_with("/modules.order")
         };
-        for entry in walkdir::WalkDir::new(&from) {
-            let entry = entry.unwrap();
-            if entry.file_type().is_file() && keep(entry.path()) {
-                let target = root.join(entry.path().strip_prefix(&from).unwrap());
-                fs_err::create_dir_all(target.parent().unwrap()).unwrap();
-                fs_err::copy(entry.path(), target).unwrap();
+        for top in ["boot".to_owned(), format!("lib/modules/{release}")] {
+            for entry in walkdir::WalkDir::new(from.join(top)) {
+                let entry = entry.unwrap();
+                if entry.file_type().is_file() && keep(entry.path()) {
+                    let target = root.join(entry.path().strip_prefix(&from).unwrap());
+                    fs_err::create_dir_all(target.parent().unwrap()).unwrap();
+                    fs_err::copy(entry.path(), target).unwrap();
+                }
             }
         }
         let (version, number) = release.split_once('-').unwrap();
         let package = repack_as(&root, "linux", version, number.strip_suffix("-amd64").unwrap());
         fs_err::copy(&package, dir.join("linux.rpm")).unwrap();
         for rest in ["unpacked", "root", "rpmbuild"] {
-            fs_err::remove_dir_all(dir.join(rest)).unwrap();
+            let _ = fs_err::remove_dir_all(dir.join(rest));
         }
     });
     dir.join("linux.rpm")
