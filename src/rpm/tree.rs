@@ -4,13 +4,14 @@
 //! leads out of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use rpm::{FileEntry, FileType, PackageReader};
 
 use super::digest::Hashing;
+use super::headers;
 use super::integrity::{self, Broken};
 use super::nvr::Nvr;
 use super::source::{self, Header};
@@ -203,8 +204,7 @@ pub fn unpack(path: &Path, dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Re
 }
 
 fn reader(path: &Path) -> Result<PackageReader, Error> {
-    let opened = fs_err::File::open(path).map_err(|source| source::Error::Open { path: path.to_owned(), source })?;
-    Ok(PackageReader::parse(BufReader::new(opened.into_file()))
+    Ok(headers::reader(path)
         .map_err(|source| source::Error::Header { path: path.to_owned(), source: Box::new(source) })?)
 }
 
