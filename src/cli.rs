@@ -2,6 +2,7 @@
 
 pub mod args;
 mod boot;
+mod devel;
 mod doctor;
 mod fetch;
 mod ipvs;

@@ -6,7 +6,7 @@ use crate::nearest::nearest;
 use crate::pipeline::fetch;
 use crate::proof::packages::FindError;
 use crate::recipe::builtin;
-use crate::rpm::source;
+use crate::rpm::{source, tree};
 use crate::{pipeline, plan, recipe};
 
 /// Why a command failed.
@@ -47,6 +47,9 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// The kernel-devel package is not used.
+    #[error(transparent)]
+    Tree(#[from] tree::Error),
     /// The source package could not be fetched.
     #[error(transparent)]
     Fetch(#[from] fetch::Error),
@@ -110,8 +113,9 @@ impl Error {
             Self::Usage(_) | Self::Find(_) => 2,
             Self::Recipe(_) | Self::UnknownRecipe { .. } | Self::Input { .. } => 3,
             Self::Source(source::Error::Open { .. })
+            | Self::Tree(tree::Error::Package(source::Error::Open { .. }))
             | Self::Fetch(fetch::Error::Nowhere { .. } | fetch::Error::Offline { .. }) => 5,
-            Self::Source(_) | Self::OtherSource { .. } | Self::HeadersTree { .. } => 6,
+            Self::Source(_) | Self::Tree(_) | Self::OtherSource { .. } | Self::HeadersTree { .. } => 6,
             Self::Plan(error) => error.exit_code(),
             Self::Pipeline(error) => error.exit_code(),
             Self::Host { .. } | Self::NotReady { .. } | Self::Fetch(_) => 4,

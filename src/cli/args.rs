@@ -1,6 +1,7 @@
 //! The command line. Types only: what the arguments mean is decided in `prepare`.
 
 pub mod doctor;
+pub mod module;
 pub mod routes;
 
 use std::path::PathBuf;
@@ -103,6 +104,9 @@ pub struct Build {
     /// The way to the table.
     #[command(flatten)]
     pub routes: Routes,
+    /// What the route `module` takes.
+    #[command(flatten)]
+    pub module: module::Module,
     /// Where from, and what is trusted.
     #[command(flatten)]
     pub origin: Origin,

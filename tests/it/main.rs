@@ -21,6 +21,7 @@ mod gate;
 mod hostile;
 mod install;
 mod interrupt;
+mod module;
 mod param;
 mod plan;
 mod privilege;
