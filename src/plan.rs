@@ -18,6 +18,7 @@ pub mod lockfile;
 mod release;
 pub mod request;
 pub mod resolve;
+pub mod running;
 mod show;
 pub mod source;
 pub mod step;
