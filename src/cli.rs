@@ -3,12 +3,14 @@
 pub mod args;
 mod boot;
 mod fetch;
+mod host;
 mod ipvs;
 mod plan;
 mod prepare;
 mod recipes;
 pub mod render;
 mod settings;
+mod size;
 mod verify;
 mod vouch;
 mod worker;
@@ -93,6 +95,8 @@ fn dispatch(edge: &Edge, mut command: Subcommand) -> Result<Output, Error> {
         Subcommand::Verify(verify) => verify::run(edge, &verify),
         Subcommand::Boot(boot) => boot::run(edge, &boot),
         Subcommand::Recipes(what) => recipes::run(edge, &what),
+        Subcommand::Size(what) => size::run(edge, &what),
+        Subcommand::Host(what) => host::run(edge, &what),
         Subcommand::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "kbuild", &mut text);

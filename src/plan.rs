@@ -8,6 +8,7 @@ mod choose;
 mod commands;
 mod configs;
 mod decide;
+pub mod director;
 mod edits;
 pub mod error;
 mod hint;

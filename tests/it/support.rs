@@ -4,6 +4,7 @@ pub(crate) mod built;
 pub(crate) mod fake;
 pub(crate) mod kbuild;
 pub(crate) mod keyring;
+pub(crate) mod module;
 pub(crate) mod package;
 pub(crate) mod processes;
 pub(crate) mod rawrpm;
