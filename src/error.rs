@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::ipvs::size;
 use crate::nearest::nearest;
 use crate::pipeline::fetch;
 use crate::proof::packages::FindError;
@@ -38,6 +39,19 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A line of a director's list of connections is none.
+    #[error("`{}`, line {line}: {fault}", path.display())]
+    Connections {
+        /// The list.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        fault: size::connections::Malformed,
+    },
+    /// There is no table of the kind that was asked for.
+    #[error(transparent)]
+    Size(#[from] size::Error),
     /// The source package is not used.
     #[error(transparent)]
     Source(#[from] source::Error),
@@ -111,7 +125,11 @@ impl Error {
         match self {
             Self::Bug(_) => 70,
             Self::Usage(_) | Self::Find(_) => 2,
-            Self::Recipe(_) | Self::UnknownRecipe { .. } | Self::Input { .. } => 3,
+            Self::Recipe(_)
+            | Self::UnknownRecipe { .. }
+            | Self::Input { .. }
+            | Self::Connections { .. }
+            | Self::Size(_) => 3,
             Self::Source(source::Error::Open { .. })
             | Self::Tree(tree::Error::Package(source::Error::Open { .. }))
             | Self::Fetch(fetch::Error::Nowhere { .. } | fetch::Error::Offline { .. }) => 5,
@@ -128,6 +146,14 @@ impl Error {
         match self {
             Self::Plan(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),
+            Self::Size(error) => Some(error.hint()),
+            Self::Connections { fault, .. } => Some(if fault.ipvsadm {
+                "this is what ipvsadm prints: take /proc/net/ip_vs_conn, which has the addresses as the kernel hashes them"
+                    .into()
+            } else {
+                "copy the whole of the director's /proc/net/ip_vs_conn; a copy that was cut off ends within a line"
+                    .into()
+            }),
             Self::Fetch(fetch::Error::Nowhere { .. }) => Some(
                 "name a mirror that has it with `--mirror URL|DIR`, or the package itself with `--srpm FILE|URL`"
                     .into(),

@@ -2,5 +2,7 @@
 
 pub mod bits;
 pub mod module;
+pub mod present;
 pub mod setting;
+pub mod size;
 pub mod sources;

@@ -1,8 +1,10 @@
 //! The command line. Types only: what the arguments mean is decided in `prepare`.
 
 pub mod doctor;
+pub mod host;
 pub mod module;
 pub mod routes;
+pub mod size;
 
 use std::path::PathBuf;
 
@@ -14,7 +16,9 @@ use crate::event::Stage;
 use crate::ipvs::bits::Bits;
 use crate::plan::request::{Mode, ProfileName};
 pub use doctor::Doctor;
+use host::Host;
 use routes::Routes;
+use size::Size;
 
 /// What stands below the help text.
 const AFTER: &str = "\
@@ -80,6 +84,10 @@ pub enum Subcommand {
     /// Show what is known of each family of kernels, or check a recipe of your own
     #[command(subcommand)]
     Recipes(Recipes),
+    /// Work out how large the table should be, from connections, a rate, or a director's own list
+    Size(Size),
+    /// On a director: what its kernel and its table are, and the one next step to the table that it should have
+    Host(Host),
     /// Print the completions for a shell
     Completions {
         /// Which shell

@@ -6,6 +6,7 @@ pub(crate) mod distribution;
 pub(crate) mod fake;
 pub(crate) mod kbuild;
 pub(crate) mod keyring;
+pub(crate) mod module;
 pub(crate) mod package;
 pub(crate) mod processes;
 pub(crate) mod rawrpm;
