@@ -3,6 +3,7 @@
 
 mod module;
 mod param;
+mod vault;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
