@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::args::Doctor;
-use super::fetch::{Obtained, Promised};
 use super::render::Format;
+use super::vouch::Judged;
 use super::{Edge, Output, fetch, prepare, vouch};
 use crate::command::Command;
 use crate::error::Error;
@@ -14,8 +14,7 @@ use crate::event::Stage;
 use crate::pipeline;
 use crate::plan::preflight::{self, Finding, Room, Subject, Survey, Weight};
 use crate::plan::source::{kept_of_tree, wanted, wanted_of_tree};
-use crate::plan::{by_release, complete};
-use crate::recipe::{Recipe, builtin};
+use crate::recipe::Recipe;
 use crate::rpm::source::{self, Contents, InTree};
 use crate::sys::probe::{self, Facts};
 use crate::sys::{exec, survey, user};
@@ -74,31 +73,18 @@ struct Package {
 
 /// Reads the source package, if one was named.
 fn package(edge: &Edge, args: &Doctor, facts: &Facts) -> Result<Option<Package>, Error> {
-    let given = vouch::given(&args.origin)?;
-    let named = args.srpm.as_deref();
-    let obtained = match (named.and_then(Path::to_str).filter(|text| fetch::is_url(text)), named, &args.release) {
-        (Some(url), _, _) => fetch::url(edge, url, &args.origin, facts)?,
-        (None, Some(path), _) => Obtained { path: prepare::absolute(path)?, promised: None },
-        (None, None, Some(release)) => fetch::release(edge, release, args.recipe.as_deref(), &args.origin, facts)?,
-        (None, None, None) => return Ok(None),
-    };
-    let Obtained { path, promised } = obtained;
-    let progress = |what: &str| pipeline::bytes(&*edge.reporter, Stage::Inspect, what.to_owned());
-    let mut header = source::header(&path, &mut progress("hashing"))?;
-    if let Some(promised) = &promised {
-        promised.kept(&header, &path)?;
+    let (srpm, release, recipe) = (args.srpm.as_deref(), args.release.as_deref(), args.recipe.as_deref());
+    if srpm.is_none() && release.is_none() {
+        return Ok(None);
     }
-    let recipe = match &args.recipe {
-        Some(name) => Some(prepare::named(name)?),
-        None => by_release(&builtin::all()?, &header.nvr).map(|choice| choice.recipe),
-    };
-    let of_a_server = promised.as_ref().is_some_and(Promised::of_a_server);
-    vouch::vouched(edge, &mut header, &path, given, recipe.as_ref(), &args.origin, of_a_server)?;
-    complete(&header)?;
+    let given = vouch::given(&args.origin)?;
+    let obtained = fetch::named(edge, srpm, release, recipe, &args.origin, facts)?;
+    let Judged { header, choice, .. } = vouch::judged(edge, &obtained, given, recipe, &args.origin)?;
     let in_tree = InTree { wanted: &wanted_of_tree, keep: &kept_of_tree };
-    let contents = source::read(&path, &wanted, &in_tree, &mut progress("reading the kernel's own sources"))?;
-    let recipe =
-        recipe.ok_or_else(|| Error::Usage(format!("`{}` is of no family: say `--recipe NAME`", header.nvr)))?;
+    let mut progress = pipeline::bytes(&*edge.reporter, Stage::Inspect, "reading the kernel's own sources".into());
+    let contents = source::read(&obtained.path, &wanted, &in_tree, &mut progress)?;
+    let no_family = || Error::Usage(format!("`{}` is of no family: say `--recipe NAME`", header.nvr));
+    let recipe = choice.map(|choice| choice.recipe).ok_or_else(no_family)?;
     Ok(Some(Package { recipe, size: header.size, contents }))
 }
 

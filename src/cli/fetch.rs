@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::args::{Fetch, Origin};
-use super::vouch::{self, Given};
+use super::vouch::{self, Given, Judged};
 use super::{Edge, Output, prepare, render};
 use crate::error::Error;
 use crate::event::{Event, Stage};
 use crate::pipeline::fetch;
 use crate::pipeline::{self, store::Store};
-use crate::plan;
 use crate::plan::resolve::{self, Candidate, Wanted};
-use crate::recipe::{Recipe, builtin};
+use crate::recipe::builtin;
 use crate::rpm::nvr::Nvr;
 use crate::rpm::source::{self, Header, InTree, Want};
 use crate::sys::files;
@@ -60,6 +59,24 @@ impl Promised {
 /// Whether an argument is a URL and not a file.
 pub(super) fn is_url(text: &str) -> bool {
     ["http://", "https://", "file:"].iter().any(|scheme| text.starts_with(scheme))
+}
+
+/// Returns the source package: the file that was named, or what is fetched.
+pub(super) fn named(
+    edge: &Edge,
+    srpm: Option<&Path>,
+    release: Option<&str>,
+    recipe: Option<&str>,
+    origin: &Origin,
+    facts: &Facts,
+) -> Result<Obtained, Error> {
+    match (srpm.and_then(Path::to_str).filter(|text| is_url(text)), srpm, release) {
+        (Some(text), _, _) => url(edge, text, origin, facts),
+        (None, Some(path), _) if probe::is_headers_tree(path) => Err(Error::HeadersTree { path: path.to_owned() }),
+        (None, Some(path), _) => Ok(Obtained { path: prepare::absolute(path)?, promised: None }),
+        (None, None, Some(text)) => self::release(edge, text, recipe, origin, facts),
+        (None, None, None) => Err(Error::Usage("say `--srpm FILE|URL` or `--release R`".into())),
+    }
 }
 
 /// Fetches the source package of a release.
@@ -143,9 +160,8 @@ pub(super) fn run(edge: &Edge, args: &Fetch) -> Result<Output, Error> {
     }
     let facts = probe::facts();
     let given = vouch::given(&args.origin)?;
-    let recipe = wanted(&args.release, None)?.recipe;
     let obtained = release(edge, &args.release, None, &args.origin, &facts)?;
-    let path = checked(edge, &obtained, given, &recipe, &args.origin)?;
+    let path = checked(edge, &obtained, given, &args.origin)?;
     let path = match &args.out {
         Some(out) => beside(&path, &prepare::absolute(out)?)?,
         None => path,
@@ -154,22 +170,16 @@ pub(super) fn run(edge: &Edge, args: &Fetch) -> Result<Output, Error> {
 }
 
 /// Reads the whole package: header, signature, every file's digest.
-fn checked(edge: &Edge, obtained: &Obtained, given: Given, recipe: &Recipe, origin: &Origin) -> Result<PathBuf, Error> {
+fn checked(edge: &Edge, obtained: &Obtained, given: Given, origin: &Origin) -> Result<PathBuf, Error> {
     let path = &obtained.path;
     let progress = |what: &str| pipeline::bytes(&*edge.reporter, Stage::Inspect, what.to_owned());
     edge.reporter.report(&Event::StageStarted { stage: Stage::Inspect, what: format!("reading {}", path.display()) });
     let started = Instant::now();
-    let mut header = source::header(path, &mut progress("hashing"))?;
-    if let Some(promised) = &obtained.promised {
-        promised.kept(&header, path)?;
-    }
-    let of_a_server = obtained.promised.as_ref().is_some_and(Promised::of_a_server);
-    let (voucher, lock) = vouch::vouched(edge, &mut header, path, given, Some(recipe), origin, of_a_server)?;
+    let Judged { voucher, lock, .. } = vouch::judged(edge, obtained, given, None, origin)?;
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     if let Some(warning) = voucher.warning(&file) {
         edge.reporter.warn(warning);
     }
-    plan::complete(&header)?;
     let nothing = InTree { wanted: &|_| false, keep: &|_, _| false };
     source::read(path, &|_| Want::Check, &nothing, &mut progress("checking every file"))?;
     lock.record()?;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::Edge;
 use super::args::Build;
-use super::fetch::{self, Obtained, Promised};
-use super::vouch::{self, Locked};
+use super::fetch;
+use super::vouch::{self, Judged, Locked};
 use super::{devel, request};
 use crate::error::Error;
 use crate::event::{Event, Stage};
@@ -50,23 +50,23 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Prepared, Error> {
         return Ok(prepared);
     }
     let given = vouch::given(&args.origin)?;
-    let srpm = source_package(edge, args, &facts)?;
+    let obtained = fetch::named(
+        edge,
+        args.srpm.as_deref(),
+        args.release.as_deref(),
+        args.recipe.as_deref(),
+        &args.origin,
+        &facts,
+    )?;
+    let srpm = obtained.path.clone();
     for request in &mut requests {
-        request.srpm.clone_from(&srpm.path);
+        request.srpm.clone_from(&srpm);
     }
-    let Obtained { path: srpm, promised } = srpm;
     let started = std::time::Instant::now();
     let what = format!("reading {}", srpm.display());
     edge.reporter.report(&Event::StageStarted { stage: Stage::Inspect, what });
-    let mut header = source::header(&srpm, &mut pipeline::bytes(&*edge.reporter, Stage::Inspect, "hashing".into()))?;
-    if let Some(promised) = &promised {
-        promised.kept(&header, &srpm)?;
-    }
-    let choice = choose(args.recipe.as_deref(), &header)?;
-    let recipe = choice.as_ref().map(|choice| &choice.recipe);
-    let of_a_server = promised.as_ref().is_some_and(Promised::of_a_server);
-    let (voucher, lock) = vouch::vouched(edge, &mut header, &srpm, given, recipe, &args.origin, of_a_server)?;
-    plan::complete(&header)?;
+    let Judged { header, choice, voucher, lock } =
+        vouch::judged(edge, &obtained, given, args.recipe.as_deref(), &args.origin)?;
     let Some(first) = requests.first() else { return Ok(Prepared::default()) };
     // The route `module` builds from what is read here.
     let all = matches!(args.routes.route.route(), None | Some(Route::Module));
@@ -170,20 +170,8 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, Error> {
     probe::absolute(path).map_err(|source| Error::Host { what: "cannot tell the present directory".into(), source })
 }
 
-/// Returns the source package: the file that was named, or what was fetched.
-fn source_package(edge: &Edge, args: &Build, facts: &Facts) -> Result<Obtained, Error> {
-    let named = args.srpm.as_deref();
-    match (named.and_then(Path::to_str).filter(|text| fetch::is_url(text)), named, &args.release) {
-        (Some(url), _, _) => fetch::url(edge, url, &args.origin, facts),
-        (None, Some(path), _) if probe::is_headers_tree(path) => Err(Error::HeadersTree { path: path.to_owned() }),
-        (None, Some(path), _) => Ok(Obtained { path: absolute(path)?, promised: None }),
-        (None, None, Some(release)) => fetch::release(edge, release, args.recipe.as_deref(), &args.origin, facts),
-        (None, None, None) => Err(Error::Usage("say `--srpm FILE|URL` or `--release R`".into())),
-    }
-}
-
 /// Chooses the recipe: the one asked for, else the one that covers the release; `None` if its content has to tell.
-fn choose(asked: Option<&str>, header: &Header) -> Result<Option<Choice>, Error> {
+pub(super) fn choose(asked: Option<&str>, header: &Header) -> Result<Option<Choice>, Error> {
     match asked {
         Some(asked) => Ok(Some(Choice::certain(named(asked)?, format!("asked for: {asked}")))),
         None => Ok(plan::by_release(&builtin::all()?, &header.nvr)),

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::args::Origin;
+use super::fetch::{Obtained, Promised};
 use super::{Edge, prepare};
 use crate::error::Error;
-use crate::pipeline::fetch;
+use crate::event::Stage;
+use crate::pipeline::{self, fetch};
 use crate::plan::lockfile::{self, LockFile, Verdict};
 use crate::plan::resolve;
-use crate::plan::{Instead, Voucher, trusted};
+use crate::plan::{Choice, Instead, Voucher, complete, trusted};
 use crate::recipe::Recipe;
 use crate::rpm::openpgp::{self, PublicKey};
 use crate::rpm::source::{self, Header};
@@ -44,6 +46,38 @@ pub(super) fn given(origin: &Origin) -> Result<Given, Error> {
         keys.extend(found.into_iter().map(|key| (path.display().to_string(), key)));
     }
     Ok(Given { keys, lock: lock_file(origin)? })
+}
+
+/// A source package whose header was read, and for which something vouches.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) header: Header,
+    /// Its recipe; `None` if its content has to tell.
+    pub(super) choice: Option<Choice>,
+    pub(super) voucher: Voucher,
+    pub(super) lock: Locked,
+}
+
+/// Reads the header of a source package and says what vouches for it, or refuses it: before anything of its payload is
+/// used.
+pub(super) fn judged(
+    edge: &Edge,
+    obtained: &Obtained,
+    given: Given,
+    recipe: Option<&str>,
+    origin: &Origin,
+) -> Result<Judged, Error> {
+    let Obtained { path, promised } = obtained;
+    let mut header = source::header(path, &mut pipeline::bytes(&*edge.reporter, Stage::Inspect, "hashing".into()))?;
+    if let Some(promised) = promised {
+        promised.kept(&header, path)?;
+    }
+    let choice = prepare::choose(recipe, &header)?;
+    let recipe = choice.as_ref().map(|choice| &choice.recipe);
+    let of_a_server = promised.as_ref().is_some_and(Promised::of_a_server);
+    let (voucher, lock) = vouched(edge, &mut header, path, given, recipe, origin, of_a_server)?;
+    complete(&header)?;
+    Ok(Judged { header, choice, voucher, lock })
 }
 
 /// Judges the signature of a package with all the keys that can be had, compares it with the lock file, and says what
