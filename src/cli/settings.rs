@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::args::{self, Origin};
+use super::prepare;
 use crate::error::Error;
 use crate::sys::probe;
 
@@ -35,6 +36,8 @@ struct Settings {
 /// # Errors
 /// One of them is not valid, or the one that was named cannot be read.
 pub(super) fn apply(origin: &mut Origin) -> Result<(), Error> {
+    origin.mirror =
+        origin.mirror.iter().filter(|mirror| !mirror.is_empty()).map(|text| mirror(text)).collect::<Result<_, _>>()?;
     let (files, named) = probe::config_files();
     for file in files {
         let text = match fs_err::read_to_string(&file) {
@@ -43,11 +46,25 @@ pub(super) fn apply(origin: &mut Origin) -> Result<(), Error> {
             Err(source) => return Err(Error::Input { what: "the configuration".into(), source }),
         };
         let settings = parse(&text).map_err(|why| invalid(&file, &why))?;
-        origin.mirror.extend(settings.mirrors);
+        for text in &settings.mirrors {
+            origin.mirror.push(mirror(text).map_err(|error| invalid(&file, &error.to_string()))?);
+        }
         origin.trust.extend(settings.trust);
         origin.store = origin.store.take().or(settings.store);
     }
     Ok(())
+}
+
+/// Returns a mirror as the plan takes it: a URL, or the absolute path of a directory.
+fn mirror(text: &str) -> Result<String, Error> {
+    if ["http://", "https://", "file:"].iter().any(|scheme| text.starts_with(scheme)) {
+        return Ok(text.to_owned());
+    }
+    if text.contains("://") {
+        let why = format!("a mirror is a directory, or begins with http://, https:// or file:, unlike `{text}`");
+        return Err(Error::Usage(why));
+    }
+    Ok(prepare::absolute(Path::new(text))?.display().to_string())
 }
 
 fn parse(text: &str) -> Result<Settings, String> {

@@ -404,3 +404,22 @@ fn a_full_disk_is_said_and_what_has_come_is_kept() {
     got(&fetch(&sandbox, &[mirror]).exits(0).stdout, &package());
     assert_eq!(server.requests().last().unwrap(), &format!("GET /{FILE} 206"), "{:?}", server.requests());
 }
+
+#[test]
+fn a_mirror_is_a_server_or_a_directory_and_nothing_else() {
+    let sandbox = Sandbox::new();
+    let print = |mirror: &str| fetch(&sandbox, &[mirror.to_owned()]).arg("--print-urls");
+    for bad in ["ftp://mirror.example.com/centos", "rsync://mirror.example.com", "htp://mirror.example.com"] {
+        print(bad).refused(2).says(&format!("`{bad}`")).says("http://, https://");
+    }
+    // A directory may be given as it is seen from here.
+    let here = sandbox.path().join("in").display().to_string();
+    print("in").exits(0).prints(&format!("file:{here}/{FILE}  (mirror {here})"));
+    sandbox.input(FILE, package());
+    got(&fetch(&sandbox, &["in".to_owned()]).exits(0).stdout, &package());
+    // A variable that is set to nothing is no mirror.
+    let printed = fetch(&sandbox, &[]).env("KBUILD_MIRROR", "").arg("--print-urls").exits(0);
+    assert!(printed.stdout.starts_with("https://vault.centos.org/"), "{printed}");
+    let config = sandbox.input("wrong.toml", "schema = 1\nmirrors = [\"ftp://x\"]\n");
+    print("in").env("KBUILD_CONFIG", &config).refused(3).says("wrong.toml").says("`ftp://x`");
+}
