@@ -104,8 +104,9 @@ fn connection(line: &str, origin: bool) -> Result<Key, Malformed> {
     let name = next(protocol_is)?;
     let protocol = protocol(name).ok_or_else(|| malformed(protocol_is, line))?;
     let mut end = |address_is: &'static str, port_is: &'static str| {
-        let (host, service) = (next(address_is)?, next(port_is)?);
+        let host = next(address_is)?;
         let host = address(host).ok_or_else(|| malformed(address_is, host))?;
+        let service = next(port_is)?;
         let service = hexadecimal::<4>(service).ok_or_else(|| malformed(port_is, service))?;
         Ok((host, u16::try_from(service).map_err(|_| malformed(port_is, line))?))
     };
