@@ -20,17 +20,18 @@ fail() {
 }
 
 # rust: to compile kbuild. toy, kernel: to build a kernel that is none, and one
-# that is. boot: to start it. test, container, curl: what these scripts use
-# besides.
+# that is. boot: to start it. test, container, curl, bench: what these
+# scripts use besides.
 # shellcheck disable=SC2034 # lacking takes them by name
 declare -A debian=(
     [rust]="gcc libc6-dev"
     [toy]="rpm bzip2 cpio gcc libc6-dev make patch perl xz-utils"
-    [kernel]="bc bison flex kmod libelf-dev libssl-dev"
+    [kernel]="bc bison flex kmod libelf-dev libssl-dev linux-headers-amd64 linux-image-amd64"
     [boot]="qemu-system-x86 busybox-static"
-    [test]="gnupg nginx-light"
+    [test]="gnupg gnupg1 kmod nginx-light openssl rpmlint"
     [container]="buildah debootstrap"
     [curl]="curl ca-certificates"
+    [bench]="time"
 )
 [[ ${LINUX_SOURCE-} ]] || debian[kernel]+=" linux-source-6.1"
 # shellcheck disable=SC2034
@@ -39,8 +40,9 @@ declare -A el=(
     [toy]="rpm-build bzip2 cpio gcc glibc-devel make patch perl xz"
     [kernel]="bc bison flex kmod elfutils-libelf-devel openssl-devel"
     [boot]="qemu-kvm"
-    [test]="gnupg2 nginx"
+    [test]="gnupg2 kmod nginx openssl rpmlint"
     [curl]="curl"
+    [bench]="time"
 )
 
 need() {
@@ -86,6 +88,9 @@ not_in_el() {
     local without=
     if [[ " $* " = *" kernel "* && ! -r ${LINUX_SOURCE-} ]]; then
         without+=$'\n    Linux itself (linux-source-6.1): set LINUX_SOURCE=/path/to/linux-6.1.N.tar.xz'
+    fi
+    if [[ " $* " = *" test "* ]]; then
+        command -v gpg1 > /dev/null || without+=$'\n    gnupg1, which makes signatures of version 3: it is in EPEL'
     fi
     if [[ " $* " = *" boot "* ]]; then
         command -v busybox > /dev/null || without+=$'\n    a statically linked busybox: put one on PATH'

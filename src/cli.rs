@@ -2,6 +2,8 @@
 
 pub mod args;
 mod boot;
+mod devel;
+mod doctor;
 mod fetch;
 mod host;
 mod ipvs;
@@ -9,6 +11,7 @@ mod plan;
 mod prepare;
 mod recipes;
 pub mod render;
+mod request;
 mod settings;
 mod size;
 mod verify;
@@ -24,7 +27,7 @@ use clap::{CommandFactory, Parser};
 use crate::error::{self, Error};
 use crate::event::Reporter;
 use crate::sys::{exec, probe};
-use args::{Arguments, Build, Fetch, Subcommand};
+use args::{Arguments, Build, Doctor, Fetch, Subcommand};
 use render::Format;
 
 /// What every subcommand may use.
@@ -84,7 +87,8 @@ fn finish(outcome: Result<Output, Error>, format: Format) -> ExitCode {
 fn dispatch(edge: &Edge, mut command: Subcommand) -> Result<Output, Error> {
     if let Subcommand::Ipvs(Build { origin, .. })
     | Subcommand::Plan(Build { origin, .. })
-    | Subcommand::Fetch(Fetch { origin, .. }) = &mut command
+    | Subcommand::Fetch(Fetch { origin, .. })
+    | Subcommand::Doctor(Doctor { origin, .. }) = &mut command
     {
         settings::apply(origin)?;
     }
@@ -94,6 +98,7 @@ fn dispatch(edge: &Edge, mut command: Subcommand) -> Result<Output, Error> {
         Subcommand::Fetch(what) => fetch::run(edge, &what),
         Subcommand::Verify(verify) => verify::run(edge, &verify),
         Subcommand::Boot(boot) => boot::run(edge, &boot),
+        Subcommand::Doctor(what) => doctor::run(edge, &what),
         Subcommand::Recipes(what) => recipes::run(edge, &what),
         Subcommand::Size(what) => size::run(edge, &what),
         Subcommand::Host(what) => host::run(edge, &what),

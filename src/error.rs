@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use crate::ipvs::size;
+use crate::nearest::nearest;
 use crate::pipeline::fetch;
 use crate::proof::packages::FindError;
-use crate::rpm::source;
+use crate::recipe::builtin;
+use crate::rpm::{source, tree};
 use crate::{pipeline, plan, recipe};
 
 /// Why a command failed.
@@ -17,13 +19,16 @@ pub enum Error {
     /// A recipe is not valid.
     #[error(transparent)]
     Recipe(#[from] recipe::Error),
+    /// A recipe that came with the program is not valid.
+    #[error(transparent)]
+    Bug(#[from] builtin::Broken),
     /// No built-in recipe has this name, and no file either.
-    #[error("no recipe is called `{name}`: expected one of {known}, or a file")]
+    #[error("no recipe is called `{name}`: expected one of {}, or a file", known.join(", "))]
     UnknownRecipe {
         /// What was asked for.
         name: String,
         /// Those built in.
-        known: String,
+        known: Vec<&'static str>,
     },
     /// A file that the user named cannot be read.
     #[error("cannot read {what}")]
@@ -50,9 +55,24 @@ pub enum Error {
     /// The source package is not used.
     #[error(transparent)]
     Source(#[from] source::Error),
+    /// A headers tree was named where a source package is needed.
+    #[error("`{}` is a headers tree of kernel-devel, without sources: make there ends with \"No rule to make target `missing-syscalls'\"", path.display())]
+    HeadersTree {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The kernel-devel package is not used.
+    #[error(transparent)]
+    Tree(#[from] tree::Error),
     /// The source package could not be fetched.
     #[error(transparent)]
     Fetch(#[from] fetch::Error),
+    /// The machine cannot build a kernel.
+    #[error("this machine cannot build it: {}", if *problems == 1 { "one problem".to_owned() } else { format!("{problems} problems") })]
+    NotReady {
+        /// How many.
+        problems: usize,
+    },
     /// What was fetched is not what was asked for.
     #[error("`{}` is not what was asked for: expected {expected}, found {found}", path.display())]
     OtherSource {
@@ -103,6 +123,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Bug(_) => 70,
             Self::Usage(_) | Self::Find(_) => 2,
             Self::Recipe(_)
             | Self::UnknownRecipe { .. }
@@ -110,11 +131,12 @@ impl Error {
             | Self::Connections { .. }
             | Self::Size(_) => 3,
             Self::Source(source::Error::Open { .. })
+            | Self::Tree(tree::Error::Package(source::Error::Open { .. }))
             | Self::Fetch(fetch::Error::Nowhere { .. } | fetch::Error::Offline { .. }) => 5,
-            Self::Source(_) | Self::OtherSource { .. } => 6,
+            Self::Source(_) | Self::Tree(_) | Self::OtherSource { .. } | Self::HeadersTree { .. } => 6,
             Self::Plan(error) => error.exit_code(),
             Self::Pipeline(error) => error.exit_code(),
-            Self::Host { .. } | Self::Fetch(_) => 4,
+            Self::Host { .. } | Self::NotReady { .. } | Self::Fetch(_) => 4,
         }
     }
 
@@ -136,9 +158,22 @@ impl Error {
                 "name a mirror that has it with `--mirror URL|DIR`, or the package itself with `--srpm FILE|URL`"
                     .into(),
             ),
+            Self::Fetch(fetch::Error::Store(_)) => Some(
+                "make room there, or name another directory with `--store DIR`; what has come is kept, and the next run \
+                 goes on from it"
+                    .into(),
+            ),
             Self::Fetch(fetch::Error::Offline { .. }) => {
                 Some("run `kbuild fetch` with the same release while there is a network".into())
             }
+            Self::UnknownRecipe { name, known } => {
+                nearest(name, known.iter().copied()).map(|meant| format!("did you mean `{meant}`?"))
+            }
+            Self::HeadersTree { .. } => Some(
+                "kernel-devel serves to compile modules; for a kernel name its source package (`.src.rpm`), or let \
+                 `--release R` fetch it"
+                    .into(),
+            ),
             Self::OtherSource { .. } => Some("try again, from another mirror".into()),
             Self::Source(source::Error::Binary { .. }) => {
                 Some("take the package that ends in `.src.rpm`; for a built kernel there is `kbuild verify`".into())

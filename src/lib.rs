@@ -12,7 +12,8 @@
 //! ```
 //!
 //! The rooms, each importing only from those below it: [`cli`], [`pipeline`], [`proof`], [`plan`], [`recipe`],
-//! [`edit`], [`ipvs`], [`rpm`], [`sys`]; under them all the vocabulary: [`command`], [`digest`], [`event`].
+//! [`edit`], [`ipvs`], [`rpm`], [`sys`]; under them all the vocabulary: [`command`], [`digest`], [`event`],
+//! [`mod@nearest`].
 //! `recipe`, `edit`, `ipvs` and `plan` are pure. ARCHITECTURE.md has the map.
 
 pub mod cli;
@@ -22,6 +23,7 @@ pub mod edit;
 pub mod error;
 pub mod event;
 pub mod ipvs;
+pub mod nearest;
 pub mod pipeline;
 pub mod plan;
 pub mod proof;

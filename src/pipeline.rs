@@ -11,13 +11,18 @@ pub mod error;
 pub mod fetch;
 pub mod gate;
 pub mod handover;
+pub mod install;
 mod log;
 pub mod manifest;
+mod module;
 pub mod out;
+mod package;
+mod partial;
 mod progress;
 mod promise;
 mod prove;
 pub mod store;
+mod tree;
 mod unpack;
 mod verify;
 
@@ -29,6 +34,7 @@ pub use error::Error;
 pub use prove::verify as verify_packages;
 
 use crate::event::{Event, Reporter, Stage, Unit};
+use crate::plan::step::Moment;
 use crate::plan::{Plan, Step};
 use crate::proof::Finding;
 use crate::sys::files;
@@ -176,7 +182,7 @@ fn stage(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
         return Err(Error::Cancelled { signal });
     }
     let reporter = context.reporter;
-    let raw = matches!(stage, Stage::Build | Stage::Boot);
+    let raw = matches!(stage, Stage::Build | Stage::Boot | Stage::Tree);
     let log = if raw {
         None
     } else {
@@ -213,24 +219,48 @@ fn perform(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
             }
             build::run(context, command, gate)
         }
+        Step::Lay { devel, tree, files } => module::lay(context, devel, tree, files),
+        Step::Patch { tree, patches, same } => module::patch(context, tree, patches, same),
+        Step::Compile(what) => module::compile(context, what),
+        Step::Package { files, copies, command } => package::run(context, files, copies, command),
+        Step::ProveSetting { required, bits } => prove::setting(context, required, *bits),
         Step::Prove { required, exempt, expected, bits } => prove::run(context, required, exempt, expected, *bits),
-        Step::Boot { qemu, busybox, bits, limit } => boot::run(context, qemu, busybox, *bits, *limit),
-        Step::Collect { install, update, template } => collect::run(context, install, update, template),
+        Step::Boot { qemu, busybox, bits, limit, with } => boot::run(context, qemu, busybox, *bits, *limit, with),
+        Step::Tree(tree) => tree::run(context, tree),
+        Step::Collect { install, update, instructions } => collect::run(context, install, update, instructions),
     }
 }
 
 /// What a stage is about to do, in a few words.
 fn title(step: &Step, plan: &Plan) -> String {
     match step {
-        Step::Verify { .. } => format!("{} is still the same", plan.source.file),
+        Step::Verify { .. } => {
+            format!("{} is still the same", plan.source.as_ref().map_or("", |source| source.file.as_str()))
+        }
         Step::Unpack { .. } => format!("laying out {}", plan.layout.topdir().display()),
         Step::Edit { edits } => {
             let files: Vec<_> = edits.iter().map(|edit| edit.file.as_str()).collect();
             format!("setting {} bits in {}", plan.bits, files.join(", "))
         }
-        Step::Build { .. } => format!("rpmbuild {} as {}", plan.mode.flag(), plan.user.name),
-        Step::Prove { .. } => "reading the packages".into(),
+        Step::Build { gate, .. } => {
+            let flag = match gate.moment {
+                Moment::BeforeBuild => plan.mode.flag(),
+                Moment::AtTheEnd => "-bp",
+            };
+            format!("rpmbuild {flag} as {}", plan.user.name)
+        }
+        Step::Lay { devel, .. } => format!("IPVS's sources, and {}", devel.tree().display()),
+        Step::Patch { patches, .. } if patches.is_empty() => "no patch of the source package changes IPVS".into(),
+        Step::Patch { patches, .. } => {
+            let names: Vec<_> = patches.iter().map(|run| run.patch.name.as_str()).collect();
+            format!("applying {}", names.join(", "))
+        }
+        Step::Compile(_) => format!("make ip_vs.ko as {}", plan.user.name),
+        Step::Package { .. } => format!("rpmbuild -bb as {}", plan.user.name),
+        Step::Prove { .. } | Step::ProveSetting { .. } => "reading the packages".into(),
         Step::Boot { .. } => "booting the kernel in QEMU".into(),
+        Step::Tree(tree) if tree.compile.is_some() => format!("compiling {}", tree.dir.display()),
+        Step::Tree(tree) => format!("preparing {}", tree.dir.display()),
         Step::Collect { .. } => format!("handing over to {}", plan.layout.out.display()),
     }
 }

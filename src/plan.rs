@@ -8,6 +8,7 @@ mod choose;
 mod commands;
 mod configs;
 mod decide;
+pub mod devel;
 pub mod director;
 mod edits;
 pub mod error;
@@ -16,25 +17,32 @@ pub mod host;
 pub mod instructions;
 pub mod layout;
 pub mod lockfile;
+pub mod preflight;
 mod release;
 pub mod request;
 pub mod resolve;
+pub mod routes;
 pub mod running;
 mod show;
 pub mod source;
 pub mod step;
 mod steps;
 mod switches;
+mod template;
 pub mod trust;
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 pub use choose::{Choice, by_content, by_release};
-pub use decide::{decide, host_ready};
+pub use decide::{Subject, decide, host_ready};
+pub use devel::{Devel, DevelUsed};
 pub use error::Error;
 pub use host::Host;
 pub use layout::Layout;
 pub use request::Request;
+pub use routes::{Comparison, Route};
 pub use source::Source;
 pub use step::Step;
 pub use trust::{Instead, Voucher, complete, trusted};
@@ -45,7 +53,7 @@ use crate::ipvs::sources::TreeFacts;
 use crate::rpm::nvr::{BuildId, Nvr};
 use crate::rpm::trust::Signature;
 use host::Account;
-use request::{Mode, ProfileName};
+use request::{Input, Mode, ProfileName};
 
 /// The version of the plan's JSON form.
 pub const SCHEMA: u32 = 1;
@@ -58,16 +66,20 @@ pub struct Plan {
     pub schema: u32,
     /// Version of kbuild.
     pub kbuild: String,
+    /// The way to it.
+    pub route: Route,
+    /// All ways, compared for this kernel, cheapest first.
+    pub routes: Vec<Comparison>,
     /// The value asked for.
     pub bits: Bits,
-    /// Name, version and release that the kernel package will have.
+    /// Name, version and release of what comes out: the kernel's, or those of the one package.
     pub nvr: Nvr,
-    /// Where that release comes from.
-    pub release: ReleaseUsed,
-    /// What `uname -r` will say.
+    /// Where a release of our own comes from; nothing where the kernel stays the distribution's.
+    pub release: Option<ReleaseUsed>,
+    /// What `uname -r` says of the kernel that it is for.
     pub uname_r: String,
-    /// The buildid in it.
-    pub buildid: BuildId,
+    /// The buildid in the release, if it is our own.
+    pub buildid: Option<BuildId>,
     /// Architecture.
     pub arch: String,
     /// `-bb` or `-ba`.
@@ -76,8 +88,12 @@ pub struct Plan {
     pub profile: ProfileName,
     /// The recipe.
     pub recipe: RecipeUsed,
-    /// The source package.
-    pub source: SourceUsed,
+    /// The source package; nothing where the release's name was enough.
+    pub source: Option<SourceUsed>,
+    /// What `ip_vs.ko` alone is built from, if that is the route.
+    pub module: Option<ModuleUsed>,
+    /// Packages that are used beside the source package.
+    pub inputs: Vec<Input>,
     /// Who runs rpmbuild.
     pub user: Account,
     /// Where everything is.
@@ -86,6 +102,8 @@ pub struct Plan {
     pub prepare: Vec<Command>,
     /// The stages.
     pub steps: Vec<Step>,
+    /// What is installed at last, by whoever started kbuild.
+    pub install: Option<Install>,
     /// Facts worth a line.
     pub notes: Vec<String>,
     /// What may go wrong later.
@@ -108,6 +126,20 @@ pub struct RecipeUsed {
     pub assumed: Vec<String>,
     /// How the option is set, and what in the source package shows that this works.
     pub way: String,
+}
+
+/// How a compiled tree is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Install {
+    /// The archive among the results.
+    pub archive: String,
+    /// The root of the system that it goes into.
+    pub root: PathBuf,
+    /// The tree that `build` and `source` beside the modules point to, as `make modules_install` has it.
+    pub tree: PathBuf,
+    /// The commands that follow: dependencies of modules, boot entry.
+    pub commands: Vec<Command>,
 }
 
 /// How the release of the kernel packages is known before they are built.
@@ -142,11 +174,24 @@ pub struct SourceUsed {
     pub tree: TreeFacts,
 }
 
+/// What `ip_vs.ko` alone is built from, beside the source package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ModuleUsed {
+    /// The kernel-devel.
+    pub devel: DevelUsed,
+    /// The patches of the source package that change IPVS, in the order in which they are applied.
+    pub patches: Vec<String>,
+}
+
 impl Plan {
     /// Returns the same plan with the steps after `last` left out.
     #[must_use]
     pub fn until(mut self, last: crate::event::Stage) -> Self {
         self.steps.retain(|step| step.stage() <= last);
+        if last < crate::event::Stage::Tree {
+            self.install = None;
+        }
         self
     }
 }

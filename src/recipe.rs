@@ -47,6 +47,11 @@ pub struct Recipe {
     pub switches: Switches,
     /// What has to be installed to build, by package manager.
     pub requires: Requires,
+    /// How much of a machine a build takes.
+    pub needs: Needs,
+    /// What the package with `ip_vs.ko` alone is to be.
+    #[serde(default)]
+    pub module: ModuleRule,
     /// Where source packages are to be had.
     pub vault: Vault,
     /// Keys that sign the family's source packages.
@@ -110,6 +115,8 @@ pub struct OptionRule {
     pub range: Range,
     /// The first release in which the size is a module parameter.
     pub parameter_since: Option<String>,
+    /// What a kernel does with a value of the parameter outside the range, as sentences.
+    pub outside: Option<String>,
     /// Globs of the merged configs below BUILD.
     pub resolved: Vec<String>,
     /// Globs of configs of flavours that are built without IPVS.
@@ -207,6 +214,28 @@ pub struct Requires {
     pub apt: Vec<String>,
 }
 
+/// How much of a machine a build takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Needs {
+    /// Room in the work directory by profile, as a multiple of the source package's size.
+    pub disk: BTreeMap<String, u64>,
+    /// Memory for each job, in megabytes.
+    pub memory: u64,
+}
+
+/// What the package with `ip_vs.ko` alone is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ModuleRule {
+    /// What it requires: `{name}`, `{version}`, `{release}`, `{arch}` and `{uname_r}` are the kernel's.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// Whether the family's rpm reads only what rpm 4.4 does.
+    #[serde(default)]
+    pub old_rpm: bool,
+}
+
 /// Where source packages are to be had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -216,6 +245,9 @@ pub struct Vault {
     pub points: BTreeMap<String, String>,
     /// Where to look, in order.
     pub urls: Vec<String>,
+    /// Where to look for kernel-devel, in order.
+    #[serde(default)]
+    pub devel: Vec<String>,
 }
 
 /// Keys that sign the family's source packages.

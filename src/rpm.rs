@@ -3,8 +3,10 @@
 pub mod binary;
 pub mod decompress;
 mod digest;
+mod headers;
 mod integrity;
 pub mod nvr;
 pub mod openpgp;
 pub mod source;
+pub mod tree;
 pub mod trust;

@@ -10,5 +10,6 @@ pub mod lock;
 pub mod probe;
 pub mod processes;
 pub mod signal;
+pub mod survey;
 pub mod tree;
 pub mod user;

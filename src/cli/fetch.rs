@@ -87,7 +87,7 @@ pub(super) fn url(edge: &Edge, url: &str, origin: &Origin, facts: &Facts) -> Res
     obtain(edge, file, None, &[candidate], origin, facts)
 }
 
-fn wanted(release: &str, recipe: Option<&str>) -> Result<Wanted, Error> {
+pub(super) fn wanted(release: &str, recipe: Option<&str>) -> Result<Wanted, Error> {
     let recipes = match recipe {
         Some(name) => vec![prepare::named(name)?],
         None => builtin::all()?,
@@ -95,7 +95,7 @@ fn wanted(release: &str, recipe: Option<&str>) -> Result<Wanted, Error> {
     Ok(resolve::wanted(release, &recipes)?)
 }
 
-fn obtain(
+pub(super) fn obtain(
     edge: &Edge,
     file: &str,
     nvr: Option<Nvr>,
@@ -154,13 +154,7 @@ pub(super) fn run(edge: &Edge, args: &Fetch) -> Result<Output, Error> {
 }
 
 /// Reads the whole package: header, signature, every file's digest.
-fn checked(
-    edge: &Edge,
-    obtained: &Obtained,
-    given: Vec<Given>,
-    recipe: &Recipe,
-    origin: &Origin,
-) -> Result<PathBuf, Error> {
+fn checked(edge: &Edge, obtained: &Obtained, given: Given, recipe: &Recipe, origin: &Origin) -> Result<PathBuf, Error> {
     let path = &obtained.path;
     let progress = |what: &str| pipeline::bytes(&*edge.reporter, Stage::Inspect, what.to_owned());
     edge.reporter.report(&Event::StageStarted { stage: Stage::Inspect, what: format!("reading {}", path.display()) });

@@ -21,21 +21,29 @@ use crate::sys::files;
 const LARGEST_KEY: u64 = 1 << 20;
 
 /// A public key with the file that it is from.
-pub(super) type Given = (String, PublicKey);
+type Found = (String, PublicKey);
 
-/// Reads the keys that the user gave.
-pub(super) fn given(origin: &Origin) -> Result<Vec<Given>, Error> {
-    let mut given = Vec::new();
+/// What the user gave to judge source packages by.
+#[derive(Debug)]
+pub(super) struct Given {
+    keys: Vec<Found>,
+    /// The lock file's path and content.
+    lock: Option<(PathBuf, LockFile)>,
+}
+
+/// Reads what the user gave, before anything is fetched or read.
+pub(super) fn given(origin: &Origin) -> Result<Given, Error> {
+    let mut keys = Vec::new();
     for path in &origin.key {
         let unusable = |source| Error::Input { what: "the key".into(), source };
-        let keys = openpgp::public_keys(&fs_err::read(path).map_err(unusable)?);
-        if keys.is_empty() {
+        let found = openpgp::public_keys(&fs_err::read(path).map_err(unusable)?);
+        if found.is_empty() {
             let why = format!("`{}` holds no OpenPGP public key", path.display());
             return Err(unusable(io::Error::new(io::ErrorKind::InvalidData, why)));
         }
-        given.extend(keys.into_iter().map(|key| (path.display().to_string(), key)));
+        keys.extend(found.into_iter().map(|key| (path.display().to_string(), key)));
     }
-    Ok(given)
+    Ok(Given { keys, lock: lock_file(origin)? })
 }
 
 /// Judges the signature of a package with all the keys that can be had, compares it with the lock file, and says what
@@ -44,14 +52,14 @@ pub(super) fn vouched(
     edge: &Edge,
     header: &mut Header,
     srpm: &Path,
-    given: Vec<Given>,
+    given: Given,
     recipe: Option<&Recipe>,
     origin: &Origin,
     fetched: bool,
 ) -> Result<(Voucher, Locked), Error> {
     if let Signature::NoKey { signer } = &header.signature {
         let pins = Pins { recipe, user: &origin.trust };
-        let mut keys = given;
+        let mut keys = given.keys;
         keys.extend(installed(origin, signer, &pins));
         if fetched && !origin.offline && keys.iter().all(|(_, key)| pins.of(key).is_none()) {
             keys.extend(of_the_vault(edge, origin, &pins));
@@ -62,7 +70,7 @@ pub(super) fn vouched(
         header.signature = trust::signature(srpm, &keys).map_err(open)?;
     }
     let file = srpm.file_name().unwrap_or_default().to_string_lossy();
-    let lock = locked(origin, header)?;
+    let lock = locked(given.lock, header, origin.locked)?;
     let instead = Instead {
         pinned: recipe.map_or(&[], |recipe| recipe.pinned_digests(&header.nvr)),
         locked: lock.known,
@@ -88,7 +96,7 @@ impl Pins<'_> {
 }
 
 /// Returns the keys of the host that may have made the signature, or that are pinned.
-fn installed<'a>(origin: &'a Origin, signer: &'a str, pins: &'a Pins<'a>) -> impl Iterator<Item = Given> + 'a {
+fn installed<'a>(origin: &'a Origin, signer: &'a str, pins: &'a Pins<'a>) -> impl Iterator<Item = Found> + 'a {
     let files = origin.keys.iter().flat_map(|dir| files::texts(dir, LARGEST_KEY));
     let armoured = files.filter(|(_, text)| text.contains("BEGIN PGP PUBLIC KEY BLOCK"));
     let keys = armoured.flat_map(|(path, text)| {
@@ -100,7 +108,7 @@ fn installed<'a>(origin: &'a Origin, signer: &'a str, pins: &'a Pins<'a>) -> imp
 
 /// Asks where the source packages are for the keys that sign them: only pinned ones are taken, so that it does not matter
 /// who answers.
-fn of_the_vault(edge: &Edge, origin: &Origin, pins: &Pins<'_>) -> Vec<Given> {
+fn of_the_vault(edge: &Edge, origin: &Origin, pins: &Pins<'_>) -> Vec<Found> {
     let Some(recipe) = pins.recipe else { return Vec::new() };
     let mut found = Vec::new();
     for url in resolve::key_urls(recipe, &origin.mirror) {
@@ -123,8 +131,8 @@ fn of_the_vault(edge: &Edge, origin: &Origin, pins: &Pins<'_>) -> Vec<Given> {
 pub(super) struct Locked {
     /// Whether it names the package.
     known: bool,
-    /// Path and new text, if the package is new.
-    add: Option<(PathBuf, String)>,
+    /// The file, and the package that is new in it.
+    add: Option<(PathBuf, Header)>,
 }
 
 impl Locked {
@@ -132,33 +140,42 @@ impl Locked {
     pub(super) fn record(&self) -> Result<(), Error> {
         let failed = |source| Error::Host { what: "the lock file cannot be written".into(), source };
         match &self.add {
-            Some((path, text)) => files::replace(path, &mut text.as_bytes(), 0o644).map(|_| ()).map_err(failed),
+            Some((path, header)) => {
+                // Read anew: another package of this run may have been added since.
+                let mut file = read(path, false)?;
+                file.add(header);
+                let text = file.text().map_err(|why| invalid(path, &why))?;
+                files::replace(path, &mut text.as_bytes(), 0o644).map(|_| ()).map_err(failed)
+            }
             None => Ok(()),
         }
     }
 }
 
 /// Compares a source package with the lock file, if one was named.
-fn locked(origin: &Origin, header: &Header) -> Result<Locked, Error> {
-    let Some((path, mut file)) = lock_file(origin)? else { return Ok(Locked::default()) };
-    if file.judge(header, origin.locked)? == Verdict::Known {
+fn locked(lock: Option<(PathBuf, LockFile)>, header: &Header, only_known: bool) -> Result<Locked, Error> {
+    let Some((path, file)) = lock else { return Ok(Locked::default()) };
+    if file.judge(header, only_known)? == Verdict::Known {
         return Ok(Locked { known: true, add: None });
     }
-    file.add(header);
-    let text = file.text().map_err(|why| invalid(path, &why))?;
-    Ok(Locked { known: false, add: Some((prepare::absolute(path)?, text)) })
+    Ok(Locked { known: false, add: Some((path, header.clone())) })
 }
 
 /// Reads the lock file, if one was named.
-fn lock_file(origin: &Origin) -> Result<Option<(&Path, LockFile)>, Error> {
+fn lock_file(origin: &Origin) -> Result<Option<(PathBuf, LockFile)>, Error> {
     let named = origin.lock.as_deref().or(origin.locked.then_some(Path::new(lockfile::NAME)));
     let Some(path) = named else { return Ok(None) };
-    let file = match fs_err::read_to_string(path) {
-        Ok(text) => LockFile::parse(&text).map_err(|why| invalid(path, &why))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !origin.locked => LockFile::default(),
-        Err(source) => return Err(Error::Input { what: "the lock file".into(), source }),
-    };
-    Ok(Some((path, file)))
+    let file = read(path, origin.locked)?;
+    Ok(Some((prepare::absolute(path)?, file)))
+}
+
+/// Reads a lock file; one that is not there is empty, unless it must be there.
+fn read(path: &Path, must: bool) -> Result<LockFile, Error> {
+    match fs_err::read_to_string(path) {
+        Ok(text) => LockFile::parse(&text).map_err(|why| invalid(path, &why)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !must => Ok(LockFile::default()),
+        Err(source) => Err(Error::Input { what: "the lock file".into(), source }),
+    }
 }
 
 fn invalid(path: &Path, why: &str) -> Error {

@@ -11,8 +11,8 @@ use crate::ipvs::bits::Bits;
 use crate::proof::console;
 use crate::proof::guest::{self, How, INITRAMFS, KERNEL};
 use crate::proof::initramfs::{self, Guest, Module};
-use crate::proof::packages::module_name;
-use crate::proof::{Finding, Verdict, module};
+use crate::proof::packages::{is_apart, module_name};
+use crate::proof::{Finding, Verdict, module, setting};
 use crate::rpm::{binary, decompress};
 use crate::sys::files;
 use crate::sys::signal::Cancel;
@@ -20,10 +20,19 @@ use crate::sys::signal::Cancel;
 /// The largest kernel or module that is read.
 const LARGEST: u64 = 256 << 20;
 
-pub(super) fn run(context: &mut Context<'_>, qemu: &Path, busybox: &Path, bits: Bits, limit: u64) -> Result<(), Error> {
+pub(super) fn run(
+    context: &mut Context<'_>,
+    qemu: &Path,
+    busybox: &Path,
+    bits: Bits,
+    limit: u64,
+    with: &[PathBuf],
+) -> Result<(), Error> {
     let layout = &context.plan.layout;
+    let mut packages = prove::built(context);
+    packages.extend_from_slice(with);
     let boot = Boot {
-        packages: &prove::built(context),
+        packages: &packages,
         uname_r: Some(&context.plan.uname_r),
         qemu,
         busybox,
@@ -109,7 +118,9 @@ impl Boot<'_> {
                 Verdict::NotChecked { why: format!("{why}; the console is in {}", self.log.display()) }
             }
         };
-        Ok(Finding::new(5, format!("boot of {}", guest.uname_r), verdict))
+        let options = guest.modules.iter().map(|module| module.options.as_str()).find(|options| !options.is_empty());
+        let with = options.map(|options| format!(" with {options}")).unwrap_or_default();
+        Ok(Finding::new(5, format!("boot of {}{with}", guest.uname_r), verdict))
     }
 
     /// Reads the kernel, and `ip_vs` with everything that it depends on, out of the packages.
@@ -129,13 +140,15 @@ impl Boot<'_> {
         let Some(uname_r) = uname_r else {
             return Err(not_checked("a kernel (/boot/vmlinuz-*) is in none of the packages".into()));
         };
-        let modules: BTreeMap<String, (usize, &str)> = files
-            .iter()
-            .filter_map(|found| {
-                let (name, release) = module_name(found.1)?;
-                (release == uname_r).then(|| (name.replace('-', "_"), *found))
-            })
-            .collect();
+        let mut modules: BTreeMap<String, (usize, &str)> = BTreeMap::new();
+        for found in &files {
+            let Some((name, _)) = module_name(found.1).filter(|(_, release)| *release == uname_r) else { continue };
+            // What stands apart from the kernel's own modules takes their place, as depmod has it.
+            let first = modules.get(&name.replace('-', "_")).is_none_or(|(_, earlier)| !is_apart(earlier));
+            if first || is_apart(found.1) {
+                modules.insert(name.replace('-', "_"), *found);
+            }
+        }
         let kernel = kernels.get(uname_r).map(|place| self.read(&[*place])).transpose()?.unwrap_or_default();
         let busybox = fs_err::read(self.busybox).map_err(|source| Error::io("the guest cannot be prepared", source))?;
         Ok(Guest {
@@ -173,6 +186,10 @@ impl Boot<'_> {
                 read.insert(underscored(name), Module { file, bytes, options: String::new() });
             }
             wanted.retain(|name| !read.contains_key(name));
+        }
+        if let Some(module) = read.get_mut("ip_vs") {
+            // A package of the route `param` beside the kernel's, say.
+            module.options = setting::options(self.packages)?;
         }
         let order = initramfs::insertion_order("ip_vs", &depends).map_err(|error| unbootable(&error))?;
         Ok(order.iter().filter_map(|name| read.remove(&name.replace('-', "_"))).collect())

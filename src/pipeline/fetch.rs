@@ -3,18 +3,18 @@
 //! A file that was cut off is resumed where it ended, if the server says that it is still the same version; a server
 //! that does not know ranges starts again. What is worth retrying is retried, what is not goes on to the next place.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use fs_err::{File, OpenOptions};
+use fs_err::File;
 
+use super::partial::{Broken, Partial};
 use super::store::{Part, Store, Stored};
 use crate::event::{Event, Reporter, Stage, Unit};
 use crate::plan::resolve::Candidate;
-use crate::sys::files::Hashed;
-use crate::sys::http::{self, Client};
+use crate::sys::http::Client;
 use crate::sys::lock;
 
 /// How often a place is tried without a byte of progress.
@@ -25,6 +25,8 @@ const NO_ANSWER: u32 = 2;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The largest source package that is taken. Real ones have up to 250 MB.
 const LARGEST: u64 = 4 << 30;
+/// What is said of a larger one.
+const TOO_LARGE: &str = "it is larger than any source package";
 /// How often progress is told, in bytes.
 const STEP: u64 = 1 << 20;
 
@@ -141,18 +143,22 @@ fn copy(what: &Fetch<'_>, path: &str, url: &str, reporter: &dyn Reporter) -> Res
         Err(error) => return Err(Failed::Next(error.to_string())),
     };
     let part = what.store.part(what.file)?;
-    let total = input.metadata()?.len();
-    let mut output = File::create(&part)?;
-    let mut hashed = Hashed::new(&mut input);
-    pump(&mut hashed, &mut output, &mut Meter::new(what.file, 0, Some(total), reporter)).map_err(
-        |error| match error {
-            Broken::Write(error) | Broken::Read(error) => Failed::from(error),
-            Broken::TooLarge => Failed::Next("it is larger than any source package".into()),
-        },
-    )?;
-    let (size, sha256) = hashed.finish();
+    let mut partial = Partial::open(&part)?;
+    partial.clear()?;
+    let mut meter = Meter::new(what.file, 0, Some(input.metadata()?.len()), reporter);
+    partial.append(&mut input, LARGEST, &mut |size| meter.tell(size)).map_err(|error| match error {
+        Broken::Write(error) => Failed::from(error),
+        Broken::Read(error) => Failed::Next(error.to_string()),
+        Broken::TooLarge => Failed::Next(TOO_LARGE.into()),
+    })?;
+    keep(what, &part, partial, url)
+}
+
+/// Takes a file that is complete into the store.
+fn keep(what: &Fetch<'_>, part: &Path, partial: Partial, url: &str) -> Result<(PathBuf, Stored), Failed> {
+    let (size, sha256) = partial.finish();
     let stored = Stored { sha256, size, url: url.to_owned() };
-    Ok((what.store.take(what.file, &part, &stored)?, stored))
+    Ok((what.store.take(what.file, part, &stored)?, stored))
 }
 
 /// Downloads a file, in as many parts as it takes.
@@ -163,16 +169,17 @@ fn download(
     reporter: &dyn Reporter,
 ) -> Result<(PathBuf, Stored), Failed> {
     let part = what.store.part(what.file)?;
+    let mut partial = Partial::open(&part)?;
     let (mut attempts, mut tries, mut wait) = (0, 0, FIRST_WAIT);
     loop {
-        let before = size(&part);
-        let (why, counts) = match attempt(what, client, url, &part, reporter)? {
-            Attempt::Whole => break,
+        let before = partial.size();
+        let (why, counts) = match attempt(what, client, url, &mut partial, reporter)? {
+            Attempt::Whole => return keep(what, &part, partial, url),
             Attempt::Again(why) => (why, 1),
             Attempt::NoAnswer(why) => (why, NO_ANSWER),
             Attempt::Never(why) => return Err(Failed::Next(why)),
         };
-        if size(&part) > before {
+        if partial.size() > before {
             (attempts, tries, wait) = (0, 0, FIRST_WAIT);
         }
         attempts += 1;
@@ -184,15 +191,6 @@ fn download(
         thread::sleep(wait);
         wait *= 2;
     }
-    let mut hashed = Hashed::new(File::open(&part)?);
-    io::copy(&mut hashed, &mut io::sink())?;
-    let (size, sha256) = hashed.finish();
-    let stored = Stored { sha256, size, url: url.to_owned() };
-    Ok((what.store.take(what.file, &part, &stored)?, stored))
-}
-
-fn size(part: &Path) -> u64 {
-    fs_err::metadata(part).map_or(0, |details| details.len())
 }
 
 /// How one request ended.
@@ -211,11 +209,11 @@ fn attempt(
     what: &Fetch<'_>,
     client: &Client,
     url: &str,
-    part: &Path,
+    partial: &mut Partial,
     reporter: &dyn Reporter,
 ) -> Result<Attempt, Failed> {
     let known = what.store.known(what.file).filter(|known| known.url == url && known.version.is_some());
-    let have = if known.is_some() { size(part) } else { 0 };
+    let have = if known.is_some() { partial.size() } else { 0 };
     let version = known.as_ref().and_then(|known| known.version.as_deref());
     let response = match client.get(url, have, version) {
         Ok(response) => response,
@@ -226,7 +224,7 @@ fn attempt(
         200 | 206 => {}
         416 if have > 0 && response.total == Some(have) => return Ok(Attempt::Whole),
         416 => {
-            fs_err::remove_file(part)?;
+            partial.clear()?;
             return Ok(Attempt::Again("the part that is here is not one of the file that is there".into()));
         }
         status @ (408 | 429 | 500..=599) => return Ok(Attempt::Again(format!("status {status}"))),
@@ -236,67 +234,37 @@ fn attempt(
         return Ok(Attempt::Never(format!("the server packs it ({encoding}) although it was asked not to")));
     }
     if response.total.is_some_and(|total| total > LARGEST) {
-        return Ok(Attempt::Never("it is larger than any source package".into()));
+        return Ok(Attempt::Never(TOO_LARGE.into()));
     }
     // A server that ignores the range, or whose file has changed, sends all of it.
     let resumes = response.status == 206 && response.start == have;
     if response.status == 206 && !resumes {
         return Ok(Attempt::Never(format!("it sends bytes from {} on, asked for {have}", response.start)));
     }
-    let (start, mut output) = if resumes {
-        (have, OpenOptions::new().append(true).open(part)?)
-    } else {
-        let output = File::create(part)?;
+    if !resumes {
+        partial.clear()?;
         what.store.note(what.file, &Part { url: url.to_owned(), version: response.version })?;
-        (0, output)
-    };
+    }
     let mut body = response.body;
-    let mut meter = Meter::new(what.file, start, response.total, reporter);
-    let ended = pump(&mut body, &mut output, &mut meter);
-    let have = meter.done;
+    let mut meter = Meter::new(what.file, partial.size(), response.total, reporter);
+    let ended = partial.append(&mut body, LARGEST, &mut |size| meter.tell(size));
+    let have = partial.size();
     match (ended, response.total) {
-        (Err(Broken::TooLarge), _) => Ok(Attempt::Never("it is larger than any source package".into())),
-        (Err(Broken::Read(error)), _) if http::worth_retrying(&error) => {
-            Ok(Attempt::Again(format!("cut off after {have} bytes ({error})")))
-        }
-        (Err(Broken::Read(error) | Broken::Write(error)), _) => Err(error.into()),
+        (Err(Broken::TooLarge), _) => Ok(Attempt::Never(TOO_LARGE.into())),
+        (Err(Broken::Read(error)), _) => Ok(Attempt::Again(format!("cut off after {have} bytes ({error})"))),
+        (Err(Broken::Write(error)), _) => Err(error.into()),
         (Ok(()), Some(total)) if have < total => Ok(Attempt::Again(format!("cut off after {have} of {total} bytes"))),
         (Ok(()), Some(total)) if have > total => {
-            fs_err::remove_file(part)?;
+            partial.clear()?;
             Ok(Attempt::Never(format!("it sends {have} bytes where it promised {total}")))
         }
         (Ok(()), _) => Ok(Attempt::Whole),
     }
 }
 
-/// Which side of a copy broke.
-enum Broken {
-    Read(io::Error),
-    Write(io::Error),
-    TooLarge,
-}
-
-fn pump(input: &mut dyn Read, output: &mut File, meter: &mut Meter<'_>) -> Result<(), Broken> {
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let count = match input.read(&mut buffer) {
-            Ok(0) => return output.flush().map_err(Broken::Write),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Broken::Read(error)),
-        };
-        output.write_all(buffer.get(..count).unwrap_or_default()).map_err(Broken::Write)?;
-        meter.add(count as u64);
-        if meter.done > LARGEST {
-            return Err(Broken::TooLarge);
-        }
-    }
-}
-
 /// Tells how far a file is.
 struct Meter<'a> {
     file: &'a str,
-    done: u64,
     told: u64,
     total: Option<u64>,
     reporter: &'a dyn Reporter,
@@ -304,17 +272,16 @@ struct Meter<'a> {
 
 impl<'a> Meter<'a> {
     fn new(file: &'a str, done: u64, total: Option<u64>, reporter: &'a dyn Reporter) -> Self {
-        Self { file, done, told: done, total, reporter }
+        Self { file, told: done, total, reporter }
     }
 
-    fn add(&mut self, count: u64) {
-        self.done += count;
-        if self.done - self.told >= STEP || Some(self.done) == self.total {
-            self.told = self.done;
+    fn tell(&mut self, done: u64) {
+        if done - self.told >= STEP || Some(done) == self.total {
+            self.told = done;
             self.reporter.report(&Event::Progress {
                 stage: Stage::Fetch,
                 phase: None,
-                done: self.done,
+                done,
                 total: self.total,
                 estimated: false,
                 unit: Unit::Bytes,

@@ -6,6 +6,7 @@ use regex::bytes::Regex;
 
 use super::source::ends_with;
 use super::{Error, Request, Source};
+use crate::nearest::nearest;
 use crate::recipe::Recipe;
 
 /// Refuses a name that the spec (or what it includes) does not know.
@@ -69,13 +70,8 @@ fn known(source: &Source, spec: &str) -> BTreeSet<String> {
 }
 
 fn meant(name: &str, known: &BTreeSet<String>) -> String {
-    let close = known
-        .iter()
-        .map(|each| (strsim::damerau_levenshtein(name, each), each))
-        .min()
-        .filter(|(distance, _)| *distance <= 2);
-    match (close, known.len()) {
-        (Some((_, meant)), _) => format!("did you mean `{meant}`?"),
+    match (nearest(name, known.iter().map(String::as_str)), known.len()) {
+        (Some(meant), _) => format!("did you mean `{meant}`?"),
         (None, 0) => "it has no conditionals at all".to_owned(),
         (None, _) => format!("it has {}", known.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
     }

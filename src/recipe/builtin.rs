@@ -5,12 +5,18 @@ use super::{Error, Recipe};
 /// Name and text of each, in order of name and number.
 const TEXTS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/recipes.rs"));
 
+/// A built-in recipe is not valid: a bug, which the tests catch.
+#[derive(Debug, thiserror::Error)]
+#[error("a recipe that came with the program is broken")]
+pub struct Broken(#[from] Error);
+
 /// Returns all built-in recipes, in order of name and number.
 ///
 /// # Errors
-/// One of them is not valid: a bug, which the tests catch.
-pub fn all() -> Result<Vec<Recipe>, Error> {
-    TEXTS.iter().map(|(name, text)| Recipe::parse(text, &format!("{name} (built in)"))).collect()
+/// One of them is not valid.
+pub fn all() -> Result<Vec<Recipe>, Broken> {
+    let parse = |(name, text): &(&str, &str)| Recipe::parse(text, &format!("{name} (built in)"));
+    TEXTS.iter().map(|entry| parse(entry).map_err(Broken)).collect()
 }
 
 /// Returns the names of the built-in recipes.

@@ -6,9 +6,10 @@ use regex::Regex;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
-use super::keys::{Key, Kind, TOP};
+use super::keys::{Key, Kind, OWN_MACROS, TOP};
 use super::{Error, Problem, Recipe, builtin};
 use crate::digest;
+use crate::nearest::nearest;
 
 /// How many recipes may extend one another.
 const DEEPEST: usize = 4;
@@ -134,7 +135,7 @@ impl Found<'_> {
                 self.value(&full(key.name), key.kind, key.help, value, inherits);
             } else {
                 let what = format!("unknown key `{}`", full(name.get_ref()));
-                self.say(&name.span(), &what, &nearest(name.get_ref(), keys));
+                self.say(&name.span(), &what, &meant(name.get_ref(), keys));
             }
         }
         let inherits = |key: &&Key| parent.is_some_and(|parent| parent.contains_key(key.name));
@@ -170,7 +171,17 @@ impl Found<'_> {
                     self.value(&format!("{path}.{}", name.get_ref()), *inner, of_all, value, None);
                 }
             }
-            (Kind::Table(_) | Kind::Map(_), _) => wrong("a table"),
+            (Kind::Defines, DeValue::Table(table)) => {
+                for (name, value) in table {
+                    let macro_name: &str = name.get_ref();
+                    if OWN_MACROS.contains(&macro_name) {
+                        let what = format!("{path}.{macro_name}: kbuild gives rpmbuild this macro itself");
+                        self.say(&name.span(), &what, "leave it out");
+                    }
+                    self.value(&format!("{path}.{macro_name}"), Kind::Text, of_all, value, None);
+                }
+            }
+            (Kind::Table(_) | Kind::Map(_) | Kind::Defines, _) => wrong("a table"),
             (Kind::Some(_), DeValue::Array(list)) if list.iter().next().is_none() => wrong("at least one"),
             (Kind::List(inner) | Kind::Some(inner), DeValue::Array(list)) => {
                 for (index, value) in list.iter().enumerate() {
@@ -220,9 +231,14 @@ fn text_of(kind: Kind, text: &str) -> Result<(), String> {
             !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte)),
             "letters, digits, `-`, `_`, `.` and `+`",
         ),
+        Kind::Switch => fits(
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
+            "letters, digits and `_`",
+        ),
+        Kind::FileGlob if text.contains('/') => Err("a glob of a name, without a directory".to_owned()),
         Kind::OneOf(words) => fits(words.contains(&text), &format!("`{}`", words.join("` or `"))),
         Kind::Template(names) => placeholders(text, names),
-        Kind::Glob => {
+        Kind::Glob | Kind::FileGlob => {
             placeholders(text, &["arch", "version"])?;
             super::glob(text, "x86_64", "1.2.3").map(|_| ()).map_err(|error| format!("a glob ({})", error.kind()))
         }
@@ -260,14 +276,9 @@ fn in_words(value: &DeValue<'_>) -> String {
 }
 
 /// Names the key that was probably meant, or all of them.
-fn nearest(name: &str, keys: &[Key]) -> String {
-    let close = keys
-        .iter()
-        .map(|key| (strsim::damerau_levenshtein(name, key.name), key.name))
-        .min()
-        .filter(|(distance, meant)| *distance <= 2.max(meant.len() / 3));
-    match close {
-        Some((_, meant)) => format!("did you mean `{meant}`?"),
+fn meant(name: &str, keys: &[Key]) -> String {
+    match nearest(name, keys.iter().map(|key| key.name)) {
+        Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("expected one of {}", keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")),
     }
 }

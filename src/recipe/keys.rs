@@ -10,10 +10,14 @@ pub(super) enum Kind {
     Word,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// A name that `--with` and `--without` take: letters, digits and `_`.
+    Switch,
     /// A text with these placeholders, such as `{arch}`, and no others.
     Template(&'static [&'static str]),
     /// A glob with the placeholders `{arch}` and `{version}`.
     Glob,
+    /// The same, of a name without a directory.
+    FileGlob,
     /// A regular expression.
     Regex,
     /// 40 upper-case hexadecimal digits.
@@ -32,6 +36,8 @@ pub(super) enum Kind {
     Some(&'static Kind),
     /// Names of the author's choice, each with this.
     Map(&'static Kind),
+    /// Macros with their values: none of those that kbuild gives itself.
+    Defines,
     /// A table with these keys.
     Table(&'static [Key]),
 }
@@ -56,6 +62,9 @@ const fn may(name: &'static str, kind: Kind, help: &'static str) -> Key {
 
 const TEXTS: Kind = Kind::List(&Kind::Text);
 const WORDS: Kind = Kind::List(&Kind::Word);
+const SWITCH_NAMES: Kind = Kind::List(&Kind::Switch);
+/// The macros that kbuild gives rpmbuild itself, whatever the family (`plan/commands.rs`).
+pub(crate) const OWN_MACROS: [&str; 4] = ["_topdir", "_tmppath", "_smp_mflags", "_buildshell"];
 const GLOBS: Kind = Kind::List(&Kind::Glob);
 
 /// The keys of a recipe file.
@@ -74,6 +83,8 @@ pub(super) const TOP: &[Key] = &[
     must("packages", Kind::Table(PACKAGES), "says what comes out, and how it is installed"),
     must("switches", Kind::Table(SWITCHES), "lists what `--with` and `--without` can change"),
     must("requires", Kind::Table(REQUIRES), "lists what has to be installed to build"),
+    must("needs", Kind::Table(NEEDS), "says how much of a machine a build takes"),
+    may("module", Kind::Table(MODULE), "says what the package with ip_vs.ko alone is to be"),
     must("vault", Kind::Table(VAULT), "says where source packages are to be had"),
     must("trust", Kind::Table(TRUST), "lists the keys that sign source packages"),
     must("example", Kind::Table(EXAMPLE), "is what the table in README.md says of the family"),
@@ -85,7 +96,7 @@ const RELEASE: &[Key] = &[
 ];
 
 const SPEC: &[Key] = &[
-    must("file", Kind::Glob, "is the spec's name in the source package"),
+    must("file", Kind::FileGlob, "is the spec's name in the source package"),
     must("buildid", Kind::OneOf(&["after-dist", "before-dist"]), "says where the release carries the buildid"),
     must("dist", Kind::OneOf(&["spec", "host"]), "says who defines %dist: the spec, or the host that builds"),
     may("patch-hook", Kind::Text, "is the file that the spec applies as a patch when it is not empty"),
@@ -94,7 +105,12 @@ const SPEC: &[Key] = &[
 const OPTION: &[Key] = &[
     must("range", Kind::Table(RANGE), "are the values that the kernels take, unless their Kconfig says otherwise"),
     may("parameter-since", Kind::Text, "is the first release in which the size is a module parameter"),
-    must("resolved", GLOBS, "are the merged configs below BUILD after %prep; the first glob that matches counts"),
+    may("outside", Kind::Text, "says what a kernel does with a value of the parameter outside the range"),
+    must(
+        "resolved",
+        Kind::Some(&Kind::Glob),
+        "are the merged configs below BUILD after %prep; the first glob that matches counts",
+    ),
     may("exempt", GLOBS, "are the configs of flavours that are built without IPVS"),
     must("sources", Kind::Some(&Kind::Table(SOURCE)), "are the ways to set it; the first that fits counts"),
 ];
@@ -114,9 +130,9 @@ const SOURCE: &[Key] = &[
 ];
 
 const BUILD: &[Key] = &[
-    may("with", WORDS, "are the `--with` of every build"),
-    may("without", WORDS, "are the `--without` of every build"),
-    may("defines", Kind::Map(&Kind::Text), "are the `--define` of every build"),
+    may("with", SWITCH_NAMES, "are the `--with` of every build"),
+    may("without", SWITCH_NAMES, "are the `--without` of every build"),
+    may("defines", Kind::Defines, "are the `--define` of every build"),
     may(
         "number",
         Kind::Word,
@@ -130,8 +146,8 @@ const PROFILES: &[Key] = &[
 ];
 
 const PROFILE: &[Key] = &[
-    may("with", WORDS, "are more `--with`"),
-    may("without", WORDS, "are more `--without`"),
+    may("with", SWITCH_NAMES, "are more `--with`"),
+    may("without", SWITCH_NAMES, "are more `--without`"),
     may("packages", WORDS, "are the packages that come out on x86_64, beside the required ones"),
 ];
 
@@ -144,12 +160,31 @@ const PACKAGES: &[Key] = &[
 ];
 
 const SWITCHES: &[Key] = &[
-    must("on", WORDS, "are built unless `--without` leaves them out"),
-    must("off", WORDS, "are built only with `--with`"),
+    must("on", SWITCH_NAMES, "are built unless `--without` leaves them out"),
+    must("off", SWITCH_NAMES, "are built only with `--with`"),
 ];
 
 const REQUIRES: &[Key] =
     &[must("dnf", TEXTS, "are packages of EL and Fedora"), must("apt", TEXTS, "are packages of Debian")];
+
+const NEEDS: &[Key] = &[
+    must("disk", Kind::Table(DISK), "is the room in the work directory, as a multiple of the source package's size"),
+    must("memory", Kind::Number(1, 1_000_000), "is what each job takes, in megabytes"),
+];
+
+const DISK: &[Key] = &[
+    must("full", Kind::Number(1, 10_000), "is for everything that the distribution builds"),
+    must("fleet", Kind::Number(1, 10_000), "is for what a fleet installs"),
+];
+
+const MODULE: &[Key] = &[
+    must(
+        "requires",
+        Kind::Some(&Kind::Template(&["name", "version", "release", "arch", "uname_r"])),
+        "are the packages that it requires, as a spec has them",
+    ),
+    may("old-rpm", Kind::Bool, "has the package made as rpm 4.4 reads it"),
+];
 
 const VAULT: &[Key] = &[
     may("points", Kind::Map(&Kind::Text), "give the point release to the first number of a release"),
@@ -157,6 +192,11 @@ const VAULT: &[Key] = &[
         "urls",
         Kind::List(&Kind::Template(&["point", "minor", "version", "release", "name", "srpm"])),
         "are tried in order",
+    ),
+    may(
+        "devel",
+        Kind::List(&Kind::Template(&["point", "minor", "version", "release", "name", "arch", "basearch", "rpm"])),
+        "are tried in order for kernel-devel",
     ),
 ];
 

@@ -3,9 +3,10 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use rpm::{FileType, PackageMetadata, PackageReader};
+use rpm::FileType;
 
 use super::digest::Hashing;
+use super::headers;
 use super::integrity::{self, Broken};
 use super::nvr::Nvr;
 
@@ -53,6 +54,8 @@ pub struct Header {
     pub arch: String,
     /// Paths of all files that are regular files in the payload.
     pub files: Vec<String>,
+    /// The script that runs after it was installed, if it has one.
+    pub post_install: Option<String>,
 }
 
 /// Reads the header of a package.
@@ -61,7 +64,7 @@ pub struct Header {
 /// It is no RPM or damaged.
 pub fn header(path: &Path) -> Result<Header, Error> {
     let error = |source| Error::Unreadable { path: path.to_owned(), source: Box::new(source) };
-    let metadata = PackageMetadata::open(path).map_err(error)?;
+    let metadata = headers::open(path).map_err(error)?;
     metadata.verify_digests().or_else(|problem| match problem {
         rpm::Error::NoHeaderDigestError => Ok(()),
         problem => Err(error(problem)),
@@ -75,6 +78,7 @@ pub fn header(path: &Path) -> Result<Header, Error> {
             release: metadata.get_release().map_err(error)?.to_owned(),
         },
         arch: arch.to_owned(),
+        post_install: metadata.get_post_install_script().ok().map(|script| script.script),
         files: entries
             .iter()
             .filter(|entry| entry.file_type() == FileType::Regular)
@@ -89,7 +93,7 @@ pub fn header(path: &Path) -> Result<Header, Error> {
 /// It is no RPM, damaged, cut off, or was changed after it was built.
 pub fn check(path: &Path) -> Result<(), Error> {
     let unreadable = |source| Error::Unreadable { path: path.to_owned(), source: Box::new(source) };
-    let metadata = PackageMetadata::open(path).map_err(unreadable)?;
+    let metadata = headers::open(path).map_err(unreadable)?;
     match integrity::check(path, &metadata, &mut |_, _| ()) {
         Ok(_) => Ok(()),
         Err(Broken::Io(source)) => Err(unreadable(rpm::Error::Io(source))),
@@ -108,7 +112,7 @@ pub fn visit(
 ) -> Result<(), Error> {
     let error = |source| Error::Unreadable { path: path.to_owned(), source: Box::new(source) };
     let mut left = header(path)?.files.iter().filter(|file| wanted(file)).count();
-    let mut reader = PackageReader::open(path).map_err(error)?;
+    let mut reader = headers::reader(path).map_err(error)?;
     while left > 0 {
         let Some(mut file) = reader.next_file().map_err(error)? else { break };
         let name = file.metadata.path().to_string_lossy().into_owned();

@@ -2,8 +2,12 @@
 
 use std::io::{self, BufReader, Cursor, Read};
 
+use liblzma::stream::{CONCATENATED, Stream};
+
 /// As many bytes as the longest mark at the beginning of a compressed file has (xz).
 const LONGEST_MAGIC: u64 = 6;
+/// How much memory an xz file may make its reader take, in bytes. `xz -9` takes 65 MiB.
+const MOST_MEMORY: u64 = 256 << 20;
 
 /// Returns a reader of the decompressed bytes; what is not compressed passes unchanged.
 ///
@@ -16,7 +20,8 @@ pub fn reader<'a>(input: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     input.by_ref().take(LONGEST_MAGIC).read_to_end(&mut start)?;
     let input = BufReader::with_capacity(256 * 1024, Cursor::new(start.clone()).chain(input));
     Ok(if start.starts_with(b"\xfd7zXZ\0") {
-        Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(input))
+        let stream = Stream::new_auto_decoder(MOST_MEMORY, CONCATENATED).map_err(io::Error::other)?;
+        Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream))
     } else if start.starts_with(b"\x1f\x8b") {
         Box::new(flate2::bufread::MultiGzDecoder::new(input))
     } else if start.starts_with(b"\x28\xb5\x2f\xfd") {

@@ -9,6 +9,7 @@ use std::path::Path;
 use rpm::{DigestAlgorithm, IndexSignatureTag, IndexTag, PackageMetadata};
 use serde::{Deserialize, Serialize};
 
+use super::headers;
 use super::openpgp::{PackageSignature, PublicKey, Refused};
 
 /// A public key at hand.
@@ -89,7 +90,7 @@ enum Covers {
 /// # Errors
 /// It cannot be read.
 pub fn signature(path: &Path, keys: &[Key]) -> io::Result<Signature> {
-    let metadata = PackageMetadata::open(path).map_err(io::Error::other)?;
+    let metadata = headers::open(path).map_err(io::Error::other)?;
     judge(path, &metadata, keys)
 }
 

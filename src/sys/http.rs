@@ -2,7 +2,7 @@
 //!
 //! TLS is rustls with the system's certificates; proxies come from the environment (`https_proxy`, `no_proxy`).
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::time::Duration;
 
 use ureq::Agent;
@@ -98,12 +98,6 @@ impl Client {
         let body = Box::new(response.into_body().into_with_config().limit(u64::MAX).reader());
         Ok(Response { status, start, total, version, encoding, body })
     }
-}
-
-/// Whether a read that failed may succeed when it is tried again.
-#[must_use]
-pub fn worth_retrying(error: &io::Error) -> bool {
-    !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::PermissionDenied)
 }
 
 /// Reads `bytes 100-199/200` or `bytes */200`: where the part begins, and the size of the whole.

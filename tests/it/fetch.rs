@@ -5,10 +5,11 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::support::kbuild::Kbuild;
-use crate::support::require;
 use crate::support::sandbox::Sandbox;
-use crate::support::server::{Faulty, Nginx, part, respond};
+use crate::support::server::{Faulty, Nginx, part, read, respond};
+use crate::support::tmpfs::Tmpfs;
 use crate::support::toy::{STOCK, Toy};
+use crate::support::{require, require_root};
 
 const FILE: &str = "kernel-2.6.32-220.13.1.el6.src.rpm";
 
@@ -250,6 +251,34 @@ fn what_a_server_gets_wrong_is_said_and_the_next_one_is_asked() {
 }
 
 #[test]
+fn a_proxy_of_the_environment_is_asked_unless_it_is_said_to_be_left_out() {
+    let content = package();
+    let file = content.clone();
+    // A proxy that leads to a server that nobody else can reach.
+    let proxy = Faulty::start(move |_, asked, stream| {
+        assert_eq!(asked.what, "CONNECT vault.example.invalid:80");
+        std::io::Write::write_all(stream, b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        let inner = read(stream).unwrap();
+        assert_eq!(inner.what, format!("GET /{FILE}"));
+        part(stream, &inner, &file, "\"v1\"", file.len());
+    });
+    let mirror = ["http://vault.example.invalid/{srpm}".to_owned()];
+    for variable in ["http_proxy", "https_proxy", "ALL_PROXY"] {
+        let sandbox = Sandbox::new();
+        let fetch = sandbox.kbuild().args(["fetch", "--release", STOCK, "--allow-unsigned", "--store"]);
+        let fetch = fetch.arg(store(&sandbox)).args(["--mirror", &mirror[0]]).env(variable, proxy.url());
+        got(&fetch.exits(0).stdout, &content);
+    }
+    let asked = proxy.asked().len();
+    assert_eq!(asked, 3);
+    let sandbox = Sandbox::new();
+    let outcome =
+        fetch(&sandbox, &mirror).env("https_proxy", proxy.url()).env("no_proxy", ".example.invalid,.org").refused(5);
+    outcome.says("vault.example.invalid");
+    assert_eq!(proxy.asked().len(), asked);
+}
+
+#[test]
 fn a_silent_server_is_given_up() {
     let content = package();
     let file = content.clone();
@@ -350,4 +379,28 @@ fn mirrors_of_the_configuration_come_after_the_command_lines_and_before_the_reci
     printed().env("KBUILD_CONFIG", "/no/such.toml").refused(3).says("the configuration").says("/no/such.toml");
     let wrong = sandbox.input("wrong.toml", "schema = 1\nmirror = 1\n");
     printed().env("KBUILD_CONFIG", &wrong).refused(3).says("wrong.toml").says("unknown field `mirror`");
+}
+
+#[test]
+fn a_full_disk_is_said_and_what_has_come_is_kept() {
+    if !require("nginx") || !require_root() {
+        return;
+    }
+    let server = Nginx::start("");
+    server.put(FILE, &Toy::unmodified().path);
+    let sandbox = Sandbox::new();
+    let Some(small) = Tmpfs::mount(store(&sandbox), "24k") else {
+        eprintln!("skipped: no file system can be mounted here, so no disk can be full");
+        return;
+    };
+    let mirror = format!("{}/{{srpm}}", server.url());
+    let outcome = fetch(&sandbox, std::slice::from_ref(&mirror)).refused(4);
+    outcome.says("the store of source packages cannot be used").says("No space left on device").says("--store DIR");
+    let part = small.path().join("parts").join(format!("{FILE}.part"));
+    let have = fs_err::metadata(&part).unwrap().len();
+    assert!(have > 4096, "{have}");
+
+    small.resize("1m");
+    got(&fetch(&sandbox, &[mirror]).exits(0).stdout, &package());
+    assert_eq!(server.requests().last().unwrap(), &format!("GET /{FILE} 206"), "{:?}", server.requests());
 }

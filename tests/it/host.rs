@@ -1,5 +1,6 @@
 //! `kbuild host` on trees that are shaped as directors of all ages are, and on this machine.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
@@ -7,8 +8,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::support::module::{Kind, ip_vs};
-use crate::support::sandbox::Sandbox;
 use crate::support::require;
+use crate::support::sandbox::Sandbox;
 
 /// What `/proc/net/ip_vs` of a table of 12 bits begins with.
 const TABLE: &str = "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port Scheduler Flags\n";
@@ -63,7 +64,7 @@ impl Director {
         let mut text = "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires\n".to_owned();
         for number in 0..connections {
             let (client, port) = (0x0a00_0000 + number / 3, 1024 + number % 60_000);
-            text += &format!("TCP {client:08X} {port:04X} C0A80001 0050 C0A80101 0050 ESTABLISHED     899\n");
+            writeln!(text, "TCP {client:08X} {port:04X} C0A80001 0050 C0A80101 0050 ESTABLISHED     899").unwrap();
         }
         self.file("proc/net/ip_vs_conn", text)
     }
@@ -225,7 +226,7 @@ fn el8_not_loaded_and_configured() {
     );
     has(
         &director.says(&["--connections", "40000"]),
-        &["next         sed -i 's/conn_tab_bits=[^ ]*/conn_tab_bits=16/' /etc/modprobe.d/lvs.conf\n"],
+        &["next         sed -i 's/conn[-_]tab[-_]bits=[^ ]*/conn_tab_bits=16/' /etc/modprobe.d/lvs.conf\n"],
     );
     has(
         &director.says(&["--connections", "16000"]),
@@ -393,7 +394,7 @@ fn an_ordinary_user_sees_what_it_may_and_hears_of_the_rest() {
         .working();
     let root = director.root();
     for closed in ["boot/config-2.6.32-220.13.1.el6.x86_64", "proc/net/ip_vs"] {
-        fs_err::set_permissions(root.join(closed), PermissionsExt::from_mode(0)).unwrap();
+        fs_err::set_permissions(root.join(closed), PermissionsExt::from_mode(0o000)).unwrap();
     }
     let text = director.says(&[]);
     has(&text, &["ip_vs        a module (/proc/modules), in use now", "connections  40000 now"]);

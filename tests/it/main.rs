@@ -13,13 +13,17 @@
 
 mod build;
 mod cli;
+mod doctor;
 mod failures;
 mod families;
 mod fetch;
 mod gate;
 mod host;
+mod hostile;
 mod install;
 mod interrupt;
+mod module;
+mod param;
 mod plan;
 mod privilege;
 mod real_kernel;
@@ -30,5 +34,7 @@ mod signature_kinds;
 mod size;
 mod spec_variants;
 mod support;
+mod tampered;
 mod tidy;
+mod tree;
 mod verify;

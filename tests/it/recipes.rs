@@ -116,3 +116,30 @@ fn the_worked_example_of_a_new_family_works_as_it_is_written() {
     assert_eq!(manifest["recipe"]["name"], name);
     assert!(manifest["release"]["planned"]["evaluated"].as_bool().unwrap());
 }
+
+#[test]
+fn what_a_recipe_must_not_say_is_found_before_it_is_used() {
+    let sandbox = Sandbox::new();
+    let head = "schema = 1\nname = \"own\"\ntitle = \"Own\"\nextends = \"el6\"\n";
+    for (text, said) in [
+        ("[spec]\nfile = \"sub/kernel.spec\"\n", "a glob of a name, without a directory"),
+        ("[option]\nresolved = []\n", "at least one"),
+        ("[build]\nwith = [\"debug-info\"]\n", "letters, digits and `_`"),
+        ("[profiles.fleet]\nwithout = [\"a b\"]\n", "letters, digits and `_`"),
+        ("[build.defines]\n_topdir = \"/srv\"\n", "kbuild gives rpmbuild this macro itself"),
+        ("[build.defines]\n_smp_mflags = \"-j1\"\n", "kbuild gives rpmbuild this macro itself"),
+    ] {
+        let file = sandbox.input("own.toml", format!("{head}{text}"));
+        sandbox.kbuild().args(["recipes", "check"]).arg(&file).refused(3).says(said);
+    }
+    let file = sandbox.input("own.toml", format!("{head}[build.defines]\n_with_x = \"1\"\n"));
+    sandbox.kbuild().args(["recipes", "check"]).arg(&file).exits(0);
+}
+
+#[test]
+fn a_mistyped_name_of_a_recipe_is_understood() {
+    let sandbox = Sandbox::new();
+    sandbox.kbuild().args(["recipes", "show", "el66"]).refused(3).says("hint: did you mean `el6`?");
+    sandbox.kbuild().args(["recipes", "show", "fedroa"]).refused(3).says("hint: did you mean `fedora`?");
+    sandbox.kbuild().args(["recipes", "show", "nothing-like-it"]).refused(3).says("expected one of el5, el6");
+}

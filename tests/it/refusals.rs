@@ -76,8 +76,7 @@ fn what_is_no_rpm() {
     let text = sandbox.input("text.src.rpm", "This is no package.\n");
     let empty = sandbox.input("empty.src.rpm", "");
     let short = sandbox.input("short.src.rpm", b"\xed\xab\xee\xdb");
-    let directory = sandbox.path().join("in");
-    for file in [text, empty, directory] {
+    for file in [text, empty] {
         let outcome = refused(&sandbox, &file, |kbuild| kbuild, 6);
         outcome.says("is not an RPM package").says(file.to_str().unwrap());
     }
@@ -89,6 +88,7 @@ fn a_file_that_is_not_there() {
     let sandbox = Sandbox::new();
     let missing = sandbox.path().join("in/missing.src.rpm");
     refused(&sandbox, &missing, |kbuild| kbuild, 5).says("missing.src.rpm").says("No such file");
+    refused(&sandbox, &sandbox.path().join("in"), |kbuild| kbuild, 5).says("it is a directory");
 }
 
 #[test]
@@ -418,4 +418,11 @@ fn a_source_package_without_its_tarball() {
     let srpm = sandbox.srpm(&toy.pack());
     let outcome = refused(&sandbox, &srpm, |kbuild| kbuild, 6);
     outcome.says("does not carry `linux-2.6.32-220.13.1.el6.tar.bz2`").says("hint: ").says("NoSource");
+}
+
+#[test]
+fn a_lock_file_that_is_not_there_is_missed_before_anything_is_read() {
+    let sandbox = Sandbox::new();
+    let missing = sandbox.path().join("missing.src.rpm");
+    sandbox.plan(&missing, "20").arg("--locked").refused(3).says("kbuild.lock");
 }

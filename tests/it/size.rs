@@ -1,5 +1,7 @@
 //! `kbuild size`: the numbers that people know from the field, lists of connections, pictures, refusals.
 
+use std::fmt::Write;
+
 use serde_json::Value;
 
 use crate::support::kbuild::Outcome;
@@ -114,12 +116,14 @@ fn list() -> String {
     let mut text = HEADING.to_owned();
     for number in 0..20_000_u32 {
         let (client, port) = (0x0a00_0000 + number / 3, 1024 + number % 60_000);
-        text += &format!("TCP {client:08X} {port:04X} C0A80001 0050 C0A80101 0050 ESTABLISHED     899\n");
+        writeln!(text, "TCP {client:08X} {port:04X} C0A80001 0050 C0A80101 0050 ESTABLISHED     899").unwrap();
         let host = format!("2001:0db8:0000:0000:0000:0000:{:04x}:{:04x}", number >> 16, number & 0xffff);
-        text += &format!(
+        writeln!(
+            text,
             "UDP {host} {port:04X} 2001:0db8:0000:0000:0000:0000:0000:0002 0035 \
-             2001:0db8:0000:0000:0000:0000:0000:0003 0035 UDP             299\n"
-        );
+             2001:0db8:0000:0000:0000:0000:0000:0003 0035 UDP             299"
+        )
+        .unwrap();
     }
     text
 }

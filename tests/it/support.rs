@@ -1,6 +1,8 @@
 //! What the tests share: a place of their own, kbuild in it, the toy kernel, stand-ins for programs, accounts.
 
 pub(crate) mod built;
+pub(crate) mod chroot;
+pub(crate) mod distribution;
 pub(crate) mod fake;
 pub(crate) mod kbuild;
 pub(crate) mod keyring;
@@ -11,6 +13,7 @@ pub(crate) mod rawrpm;
 pub(crate) mod sandbox;
 pub(crate) mod server;
 pub(crate) mod source;
+pub(crate) mod tmpfs;
 pub(crate) mod toy;
 pub(crate) mod user;
 
@@ -34,7 +37,13 @@ pub(crate) fn require(program: &str) -> bool {
     which(program).is_some() || missing(&format!("`{program}`"))
 }
 
-fn missing(what: &str) -> bool {
+/// Whether a file is there; like [`require_root`].
+#[must_use]
+pub(crate) fn require_file(path: &Path) -> bool {
+    path.is_file() || missing(&format!("`{}`", path.display()))
+}
+
+pub(crate) fn missing(what: &str) -> bool {
     assert!(std::env::var_os("KBUILD_REQUIRE_ALL").is_none_or(|all| all != "1"), "this test needs {what}");
     // Not through `eprintln!`, which the test harness keeps to itself when a test passes.
     let _ = writeln!(std::io::stderr(), "skipped: needs {what}");

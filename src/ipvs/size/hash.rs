@@ -4,7 +4,7 @@
 //! The key is the protocol with the client's address and port, the same for both directions; templates of persistent
 //! services have the port 0. Words are as a little-endian machine reads them.
 
-use std::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv6Addr};
 
 use super::connections::Key;
 

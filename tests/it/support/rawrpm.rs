@@ -58,6 +58,12 @@ impl RawRpm {
         entries.into_iter().find(|at| number(&self.bytes, *at) == tag as usize)
     }
 
+    /// Where the bytes of a signature packet are.
+    pub(crate) fn packet(&self, tag: u32) -> std::ops::Range<usize> {
+        let (entry, data) = (self.entry(tag).unwrap(), self.data(tag).unwrap());
+        data..data + number(&self.bytes, entry + 12)
+    }
+
     fn data(&self, tag: u32) -> Option<usize> {
         let store = LEAD + 16 + 16 * number(&self.bytes, LEAD + 8);
         self.entry(tag).map(|at| store + number(&self.bytes, at + 8))
