@@ -209,6 +209,20 @@ fn findings(found: &[Finding]) -> String {
     found.iter().map(|finding| format!("  {finding}")).collect::<Vec<_>>().join("\n")
 }
 
+/// Returns in words how a program ended, unless all is well.
+///
+/// # Errors
+/// The run was ended by a signal to kbuild.
+pub(super) fn wrong_end(end: exec::End) -> Result<Option<String>, Error> {
+    match end {
+        exec::End::Exit(0) => Ok(None),
+        exec::End::Cancelled(signal) => Err(Error::Cancelled { signal }),
+        exec::End::Exit(code) => Ok(Some(format!("exit code {code}"))),
+        exec::End::Killed(signal) => Ok(Some(format!("signal {signal}"))),
+        exec::End::Stopped => Ok(Some("no word".into())),
+    }
+}
+
 impl Error {
     /// Wraps an I/O error with what was being done.
     #[must_use]

@@ -7,6 +7,7 @@ use std::path::Path;
 use fs_err::File;
 
 use super::build::Lines;
+use super::error::wrong_end;
 use super::{Context, Error};
 use crate::command::Command;
 use crate::digest;
@@ -231,13 +232,7 @@ fn make(context: &mut Context<'_>, command: &Command) -> Result<(), Error> {
         }
         Flow::Continue
     })?;
-    let how = match end {
-        End::Exit(0) => return Ok(()),
-        End::Cancelled(signal) => return Err(Error::Cancelled { signal }),
-        End::Exit(code) => format!("exit code {code}"),
-        End::Killed(signal) => format!("signal {signal}"),
-        End::Stopped => "no word".into(),
-    };
+    let Some(how) = wrong_end(end)? else { return Ok(()) };
     let log = layout.out_log(Stage::Build);
     Err(Error::Make { command: command.to_string(), how, lines: lines.that_matter(), log })
 }

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use fs_err::OpenOptions;
 
 use super::build::Lines;
+use super::error::wrong_end;
 use super::{Context, Error};
 use crate::command::Command;
 use crate::event::{Event, Stage};
 use crate::plan::step::TextFile;
-use crate::sys::exec::{self, End, Flow, Moment};
+use crate::sys::exec::{self, Flow, Moment};
 use crate::sys::files;
 
 pub(super) fn run(
@@ -53,13 +54,7 @@ pub(super) fn run(
         }
         Flow::Continue
     })?;
-    let how = match end {
-        End::Exit(0) => return Ok(()),
-        End::Cancelled(signal) => return Err(Error::Cancelled { signal }),
-        End::Exit(code) => format!("exit code {code}"),
-        End::Killed(signal) => format!("signal {signal}"),
-        End::Stopped => "no word".into(),
-    };
+    let Some(how) = wrong_end(end)? else { return Ok(()) };
     let log = context.plan.layout.out_log(Stage::Build);
     Err(Error::Build { how, phase: "the package".into(), lines: lines.that_matter(), log })
 }

@@ -1,7 +1,7 @@
 //! `kbuild host` on trees that are shaped as directors of all ages are, and on this machine.
 
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
