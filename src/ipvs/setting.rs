@@ -61,6 +61,16 @@ pub fn by_grubby(script: &str) -> Vec<Setting> {
     found
 }
 
+/// Returns the settings on a kernel's command line, in order: all of its line 1.
+#[must_use]
+pub fn on_command_line(text: &str) -> Vec<Setting> {
+    let words = text.split_whitespace().filter_map(|word| word.split_once('='));
+    let set = words.filter(|(name, _)| {
+        name.split_once('.').is_some_and(|(module, name)| same(module, MODULE) && same(name, PARAMETER))
+    });
+    set.map(|(_, value)| Setting { line: 1, value: value.to_owned() }).collect()
+}
+
 /// Whether two names are the same to the kernel, which takes `-` for `_` in names of modules and parameters.
 fn same(one: &str, other: &str) -> bool {
     one.replace('-', "_") == other
@@ -72,6 +82,12 @@ mod tests {
 
     fn values(settings: Vec<Setting>) -> Vec<(usize, String)> {
         settings.into_iter().map(|setting| (setting.line, setting.value)).collect()
+    }
+
+    #[test]
+    fn the_command_line_is_read_as_the_kernel_reads_it() {
+        let text = "ro quiet ip_vs.conn_tab_bits=12 xip_vs.conn_tab_bits=9 conn_tab_bits=9 ip-vs.conn-tab-bits=20\n";
+        assert_eq!(values(on_command_line(text)), [(1, "12".to_owned()), (1, "20".to_owned())]);
     }
 
     #[test]

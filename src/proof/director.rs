@@ -9,8 +9,8 @@ mod modules;
 use std::io::{self, BufRead, BufReader, Read};
 
 use crate::ipvs::bits::Bits;
-use crate::ipvs::present;
 use crate::ipvs::size::connections::{List, Malformed};
+use crate::ipvs::{present, setting};
 use crate::plan::director::{Director, Presence, Seen};
 use crate::proof::console;
 use crate::sys::tree::Tree;
@@ -118,8 +118,8 @@ fn table(look: &mut Look<'_>, director: &mut Director) {
 /// What is set for the next time: by modprobe's files, or for a kernel with IPVS built in by its command line.
 fn configured(look: &mut Look<'_>, director: &mut Director) {
     const COMMAND_LINE: &str = "proc/cmdline";
-    let argument = look.text(COMMAND_LINE).and_then(|text| present::argument(&text).map(str::to_owned));
-    let argument = argument.map(|value| Seen::by(value, format!("/{COMMAND_LINE}")));
+    let argument = look.text(COMMAND_LINE).and_then(|text| setting::on_command_line(&text).pop());
+    let argument = argument.map(|set| Seen::by(set.value, format!("/{COMMAND_LINE}")));
     director.configured = match director.ipvs {
         Presence::BuiltIn { .. } => argument,
         // modprobe reads the command line, too, after its files.
@@ -141,8 +141,8 @@ fn options(look: &mut Look<'_>) -> Option<Seen<String>> {
     }
     let all = std::iter::once("etc/modprobe.conf".to_owned()).chain(files.into_values());
     let found = all.filter_map(|path| {
-        let (line, value) = present::options(&look.text(&path)?)?;
-        Some(Seen::by(value, format!("/{path}:{line}")))
+        let set = setting::in_modprobe_d(&look.text(&path)?).pop()?;
+        Some(Seen::by(set.value, format!("/{path}:{}", set.line)))
     });
     found.last()
 }

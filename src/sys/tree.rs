@@ -143,14 +143,15 @@ mod tests {
         symlink("/lib/modules/6.1/extra", dir.path().join("weak")).unwrap();
         symlink("/etc/passwd", dir.path().join("absolute")).unwrap();
         symlink("../../../../../../../../../etc/passwd", dir.path().join("relative")).unwrap();
+        symlink("/etc/passwd", dir.path().join("usr/lib/modules/deep")).unwrap();
         symlink("round", dir.path().join("round")).unwrap();
         assert_eq!(tree.text("/weak/ip_vs.ko").unwrap(), "module");
         assert_eq!(tree.resolve("weak").unwrap(), dir.path().join("usr/lib/modules/6.1/extra"));
-        for outside in ["absolute", "relative", "../../../../../../../../etc/passwd"] {
+        for outside in ["absolute", "relative", "lib/modules/deep", "../../../../../../../../etc/passwd"] {
             assert_eq!(tree.text(outside).unwrap(), "ours", "{outside}");
         }
         assert!(tree.text("round").unwrap_err().to_string().contains("too many links"));
-        assert_eq!(tree.names("lib/modules").unwrap(), ["6.1"]);
+        assert_eq!(tree.names("lib/modules").unwrap(), ["6.1", "deep"]);
         assert!(tree.has("weak").unwrap() && !tree.has("weak/none").unwrap());
         assert!(!tree.has("etc/passwd/x").unwrap());
         let missing = tree.text("no/such").unwrap_err().to_string();

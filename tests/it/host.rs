@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::support::module::{Kind, ip_vs};
+use crate::support::require;
 use crate::support::sandbox::Sandbox;
-use crate::support::{is_root, require};
 
 /// What `/proc/net/ip_vs` of a table of 12 bits begins with.
 const TABLE: &str = "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port Scheduler Flags\n";
@@ -226,7 +226,7 @@ fn el8_not_loaded_and_configured() {
     );
     has(
         &director.says(&["--connections", "40000"]),
-        &["next         sed -i 's/conn_tab_bits=[^ ]*/conn_tab_bits=16/' /etc/modprobe.d/lvs.conf\n"],
+        &["next         sed -i 's/conn[-_]tab[-_]bits=[^ ]*/conn_tab_bits=16/' /etc/modprobe.d/lvs.conf\n"],
     );
     has(
         &director.says(&["--connections", "16000"]),
@@ -324,8 +324,8 @@ fn no_ipvs_at_all() {
 fn a_container_has_no_files_of_the_kernel() {
     let director = Director::new("5.14.0-284.11.1.el9_2.x86_64")
         .file("run/.containerenv", "")
-        .working()
-        .file("sys/module/ip_vs/parameters/conn_tab_bits", "12\n");
+        .file("sys/module/ip_vs/parameters/conn_tab_bits", "12\n")
+        .working();
     has(&director.says(&[]), &["(in a container: /run/.containerenv)", LINE, "the command is for the host"]);
     // Nothing of IPVS can be seen, but the recipe knows the kernel.
     let director = Director::new("2.6.32-220.13.1.el6.x86_64").file(".dockerenv", "");
@@ -400,7 +400,6 @@ fn an_ordinary_user_sees_what_it_may_and_hears_of_the_rest() {
     has(&text, &["ip_vs        a module (/proc/modules), in use now", "connections  40000 now"]);
     has(&text, &["not read: failed to open file `", "boot/config-2.6.32-220.13.1.el6.x86_64`: Permission denied"]);
     has(&text, &["next         kbuild ipvs --bits 16 --release 2.6.32-220.13.1.el6 --route module\n"]);
-    assert!(is_root() || nix::unistd::Uid::effective().as_raw() != 0);
 }
 
 #[test]
@@ -408,7 +407,8 @@ fn what_is_damaged_is_said_and_is_no_failure() {
     let director = Director::new("3.10.0-514.26.2.el7.x86_64")
         .file("lib/modules/{}/kernel/net/netfilter/ipvs/ip_vs.ko", "no module")
         .file("boot/config-{}", "no config")
-        .working()
+        .file("proc/modules", LOADED)
+        .file("proc/net/ip_vs", TABLE)
         .file(
             "proc/net/ip_vs_conn",
             "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires\nTCP 0AFA0032 9E",
@@ -418,8 +418,7 @@ fn what_is_damaged_is_said_and_is_no_failure() {
         &text,
         &["ip_vs.ko`: not an ELF file", "is no kernel's config", "ip_vs_conn`, line 2: expected the client's port"],
     );
-    // The recipe still knows, where not even sysfs does.
-    fs_err::remove_dir_all(director.root().join("sys")).unwrap();
+    // The recipe still knows.
     has(&director.says(&["--connections", "40000"]), &[LINE]);
 }
 

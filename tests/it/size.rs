@@ -1,7 +1,8 @@
 //! `kbuild size`: the numbers that people know from the field, lists of connections, pictures, refusals.
 
-use serde_json::Value;
 use std::fmt::Write;
+
+use serde_json::Value;
 
 use crate::support::kbuild::Outcome;
 use crate::support::sandbox::Sandbox;

@@ -4,6 +4,7 @@
 //! connection (2.6.18), for IPv6 with addresses in full (2.6.28 on), and with the persistence engine and its data behind
 //! (2.6.37 on). Since 3.18 the destination's address may be of the other kind.
 
+// From core, which has addresses and no sockets.
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a connection is found by.

@@ -119,6 +119,20 @@ fn the_range_is_kept_and_the_default_is_the_least() {
 }
 
 #[test]
+fn a_few_connections_by_hand() {
+    let row = |connections: u64| {
+        let sizing = size(&demand(connections), as_the_guide_counts()).unwrap();
+        let row = row_of(&sizing, 8);
+        (row.chain, row.look_up, (row.empty * 65_536.0).round())
+    };
+    // One has its bucket for itself; the second of two stands behind the first in one of 256 cases, so that one of the
+    // two look-ups takes one more.
+    assert_eq!(row(0), (0.0, 1.0, 65_536.0));
+    assert_eq!(row(1), (1.0 / 256.0, 1.0, 65_280.0));
+    assert_eq!(row(2), (2.0 / 256.0, 1.0 + 1.0 / 512.0, 65_025.0));
+}
+
+#[test]
 fn nearest_and_not_below() {
     for (connections, near, above) in [
         (0, 1, 1),

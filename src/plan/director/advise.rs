@@ -94,7 +94,7 @@ fn next(director: &Director, running: &Running<'_>, recommended: size::Advice) -
     }
     let configured = director.configured.as_ref();
     match (parameter, &director.ipvs) {
-        (Parameter::Yes(by), Presence::BuiltIn { .. }) => built_in(bits, configured, &by),
+        (Parameter::Yes(by), Presence::BuiltIn { .. }) => built_in(running, bits, configured, &by),
         (Parameter::Yes(by), Presence::Module { .. } | Presence::Unknown | Presence::Absent { .. }) => {
             by_parameter(director, bits, configured, &by, running)
         }
@@ -169,7 +169,7 @@ fn by_parameter(
         }
         Some(seen) => match seen.by.strip_prefix("/").and_then(|file| file.rsplit_once(':')) {
             Some((file, _)) => Next::run(
-                format!("sed -i 's/conn_tab_bits=[^ ]*/conn_tab_bits={bits}/' /{file}"),
+                format!("sed -i 's/conn[-_]tab[-_]bits=[^ ]*/conn_tab_bits={bits}/' /{file}"),
                 format!("{by}: nothing need be built; {} sets {} now", seen.by, seen.is),
             ),
             None => Next::run(argument(bits), format!("{by}: nothing need be built; {} sets {}", seen.by, seen.is)),
@@ -179,7 +179,7 @@ fn by_parameter(
     let next = if loaded { next.note(when) } else { next };
     match running.recipe {
         Some(_) => next.note(format!(
-            "for a fleet, `kbuild ipvs --bits {bits} --release {} --route param` makes a package of it",
+            "for a fleet, `kbuild ipvs --bits {bits} --release {} --route param` makes a package of that",
             running.release
         )),
         None => next,
@@ -197,12 +197,16 @@ fn argument(bits: Bits) -> String {
 }
 
 /// Nothing need be built: the kernel's command line.
-fn built_in(bits: Bits, configured: Option<&Seen<String>>, by: &str) -> Next {
+fn built_in(running: &Running<'_>, bits: Bits, configured: Option<&Seen<String>>, by: &str) -> Next {
     let set = configured.and_then(|seen| seen.is.parse::<Bits>().ok());
     let next = Next::run(
         argument(bits),
         format!("{by} and IPVS is built in: nothing need be built, the kernel's command line sets it"),
     )
+    .note(format!(
+        "for a fleet, `kbuild ipvs --bits {bits} --release {} --route param --built-in` makes a package of that",
+        running.release
+    ))
     .note("it counts from the next boot on; without grubby, add the argument to the boot loader's own configuration");
     match (configured, set) {
         (Some(seen), Some(set)) if set >= bits => next.note(format!(

@@ -99,7 +99,7 @@ fn a_line_that_is_there_is_changed_or_waited_for() {
         ..director(EL8, module(), Some(true))
     };
     for less in ["14", "many"] {
-        runs(&set(less), "sed -i 's/conn_tab_bits=[^ ]*/conn_tab_bits=16/' /etc/modprobe.d/ip_vs.conf");
+        runs(&set(less), "sed -i 's/conn[-_]tab[-_]bits=[^ ]*/conn_tab_bits=16/' /etc/modprobe.d/ip_vs.conf");
     }
     let next = runs(&set("20"), "ipvsadm -C && modprobe -r ip_vs_rr ip_vs && modprobe ip_vs");
     assert!(next.notes[0].contains("ends all connections"), "{next:?}");
