@@ -2,12 +2,14 @@
 
 pub mod args;
 mod boot;
+mod doctor;
 mod fetch;
 mod ipvs;
 mod plan;
 mod prepare;
 mod recipes;
 pub mod render;
+mod request;
 mod settings;
 mod verify;
 mod vouch;
@@ -22,7 +24,7 @@ use clap::{CommandFactory, Parser};
 use crate::error::{self, Error};
 use crate::event::Reporter;
 use crate::sys::{exec, probe};
-use args::{Arguments, Build, Fetch, Subcommand};
+use args::{Arguments, Build, Doctor, Fetch, Subcommand};
 use render::Format;
 
 /// What every subcommand may use.
@@ -82,7 +84,8 @@ fn finish(outcome: Result<Output, Error>, format: Format) -> ExitCode {
 fn dispatch(edge: &Edge, mut command: Subcommand) -> Result<Output, Error> {
     if let Subcommand::Ipvs(Build { origin, .. })
     | Subcommand::Plan(Build { origin, .. })
-    | Subcommand::Fetch(Fetch { origin, .. }) = &mut command
+    | Subcommand::Fetch(Fetch { origin, .. })
+    | Subcommand::Doctor(Doctor { origin, .. }) = &mut command
     {
         settings::apply(origin)?;
     }
@@ -92,6 +95,7 @@ fn dispatch(edge: &Edge, mut command: Subcommand) -> Result<Output, Error> {
         Subcommand::Fetch(what) => fetch::run(edge, &what),
         Subcommand::Verify(verify) => verify::run(edge, &verify),
         Subcommand::Boot(boot) => boot::run(edge, &boot),
+        Subcommand::Doctor(what) => doctor::run(edge, &what),
         Subcommand::Recipes(what) => recipes::run(edge, &what),
         Subcommand::Completions { shell } => {
             let mut text = Vec::new();

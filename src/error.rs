@@ -41,9 +41,21 @@ pub enum Error {
     /// The source package is not used.
     #[error(transparent)]
     Source(#[from] source::Error),
+    /// A headers tree was named where a source package is needed.
+    #[error("`{}` is a headers tree of kernel-devel, without sources: make there ends with \"No rule to make target `missing-syscalls'\"", path.display())]
+    HeadersTree {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The source package could not be fetched.
     #[error(transparent)]
     Fetch(#[from] fetch::Error),
+    /// The machine cannot build a kernel.
+    #[error("this machine cannot build it: {}", if *problems == 1 { "one problem".to_owned() } else { format!("{problems} problems") })]
+    NotReady {
+        /// How many.
+        problems: usize,
+    },
     /// What was fetched is not what was asked for.
     #[error("`{}` is not what was asked for: expected {expected}, found {found}", path.display())]
     OtherSource {
@@ -99,10 +111,10 @@ impl Error {
             Self::Recipe(_) | Self::UnknownRecipe { .. } | Self::Input { .. } => 3,
             Self::Source(source::Error::Open { .. })
             | Self::Fetch(fetch::Error::Nowhere { .. } | fetch::Error::Offline { .. }) => 5,
-            Self::Source(_) | Self::OtherSource { .. } => 6,
+            Self::Source(_) | Self::OtherSource { .. } | Self::HeadersTree { .. } => 6,
             Self::Plan(error) => error.exit_code(),
             Self::Pipeline(error) => error.exit_code(),
-            Self::Host { .. } | Self::Fetch(_) => 4,
+            Self::Host { .. } | Self::NotReady { .. } | Self::Fetch(_) => 4,
         }
     }
 
@@ -127,6 +139,11 @@ impl Error {
             Self::UnknownRecipe { name, known } => {
                 nearest(name, known.iter().copied()).map(|meant| format!("did you mean `{meant}`?"))
             }
+            Self::HeadersTree { .. } => Some(
+                "kernel-devel serves to compile modules; for a kernel name its source package (`.src.rpm`), or let \
+                 `--release R` fetch it"
+                    .into(),
+            ),
             Self::OtherSource { .. } => Some("try again, from another mirror".into()),
             Self::Source(source::Error::Binary { .. }) => {
                 Some("take the package that ends in `.src.rpm`; for a built kernel there is `kbuild verify`".into())

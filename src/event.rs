@@ -26,14 +26,16 @@ pub enum Stage {
     Prove,
     /// Boot the built kernel: proof level 5.
     Boot,
+    /// Move the prepared source tree, configure and compile it.
+    Tree,
     /// Hand over packages, manifest, checksums and logs.
     Collect,
 }
 
 impl Stage {
     /// All stages of a plan, first to last.
-    pub const ALL: [Self; 7] =
-        [Self::Verify, Self::Unpack, Self::Edit, Self::Build, Self::Prove, Self::Boot, Self::Collect];
+    pub const ALL: [Self; 8] =
+        [Self::Verify, Self::Unpack, Self::Edit, Self::Build, Self::Prove, Self::Boot, Self::Tree, Self::Collect];
 
     /// The name used on the command line, in log file names and in JSON.
     #[must_use]
@@ -47,6 +49,7 @@ impl Stage {
             Self::Build => "build",
             Self::Prove => "prove",
             Self::Boot => "boot",
+            Self::Tree => "tree",
             Self::Collect => "collect",
         }
     }

@@ -1,4 +1,5 @@
 //! What is known of the IPVS connection table: sizes, ranges, and what a kernel's own sources say about it. Pure.
 
 pub mod bits;
+pub mod setting;
 pub mod sources;

@@ -11,14 +11,17 @@ pub mod error;
 pub mod fetch;
 pub mod gate;
 pub mod handover;
+pub mod install;
 mod log;
 pub mod manifest;
 pub mod out;
+mod package;
 mod partial;
 mod progress;
 mod promise;
 mod prove;
 pub mod store;
+mod tree;
 mod unpack;
 mod verify;
 
@@ -30,6 +33,7 @@ pub use error::Error;
 pub use prove::verify as verify_packages;
 
 use crate::event::{Event, Reporter, Stage, Unit};
+use crate::plan::step::Moment;
 use crate::plan::{Plan, Step};
 use crate::proof::Finding;
 use crate::sys::files;
@@ -177,7 +181,7 @@ fn stage(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
         return Err(Error::Cancelled { signal });
     }
     let reporter = context.reporter;
-    let raw = matches!(stage, Stage::Build | Stage::Boot);
+    let raw = matches!(stage, Stage::Build | Stage::Boot | Stage::Tree);
     let log = if raw {
         None
     } else {
@@ -214,24 +218,38 @@ fn perform(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
             }
             build::run(context, command, gate)
         }
+        Step::Package { files, command } => package::run(context, files, command),
+        Step::ProveSetting { required, bits } => prove::setting(context, required, *bits),
         Step::Prove { required, exempt, expected, bits } => prove::run(context, required, exempt, expected, *bits),
         Step::Boot { qemu, busybox, bits, limit } => boot::run(context, qemu, busybox, *bits, *limit),
-        Step::Collect { install, update, template } => collect::run(context, install, update, template),
+        Step::Tree(tree) => tree::run(context, tree),
+        Step::Collect { install, update, instructions } => collect::run(context, install, update, instructions),
     }
 }
 
 /// What a stage is about to do, in a few words.
 fn title(step: &Step, plan: &Plan) -> String {
     match step {
-        Step::Verify { .. } => format!("{} is still the same", plan.source.file),
+        Step::Verify { .. } => {
+            format!("{} is still the same", plan.source.as_ref().map_or("", |source| source.file.as_str()))
+        }
         Step::Unpack { .. } => format!("laying out {}", plan.layout.topdir().display()),
         Step::Edit { edits } => {
             let files: Vec<_> = edits.iter().map(|edit| edit.file.as_str()).collect();
             format!("setting {} bits in {}", plan.bits, files.join(", "))
         }
-        Step::Build { .. } => format!("rpmbuild {} as {}", plan.mode.flag(), plan.user.name),
-        Step::Prove { .. } => "reading the packages".into(),
+        Step::Build { gate, .. } => {
+            let flag = match gate.moment {
+                Moment::BeforeBuild => plan.mode.flag(),
+                Moment::AtTheEnd => "-bp",
+            };
+            format!("rpmbuild {flag} as {}", plan.user.name)
+        }
+        Step::Package { .. } => format!("rpmbuild -bb as {}", plan.user.name),
+        Step::Prove { .. } | Step::ProveSetting { .. } => "reading the packages".into(),
         Step::Boot { .. } => "booting the kernel in QEMU".into(),
+        Step::Tree(tree) if tree.compile.is_some() => format!("compiling {}", tree.dir.display()),
+        Step::Tree(tree) => format!("preparing {}", tree.dir.display()),
         Step::Collect { .. } => format!("handing over to {}", plan.layout.out.display()),
     }
 }

@@ -15,24 +15,30 @@ pub mod host;
 pub mod instructions;
 pub mod layout;
 pub mod lockfile;
+pub mod preflight;
 mod release;
 pub mod request;
 pub mod resolve;
+pub mod routes;
 mod show;
 pub mod source;
 pub mod step;
 mod steps;
 mod switches;
+mod template;
 pub mod trust;
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 pub use choose::{Choice, by_content, by_release};
-pub use decide::{decide, host_ready};
+pub use decide::{Subject, decide, host_ready};
 pub use error::Error;
 pub use host::Host;
 pub use layout::Layout;
 pub use request::Request;
+pub use routes::{Comparison, Route};
 pub use source::Source;
 pub use step::Step;
 pub use trust::{Instead, Voucher, complete, trusted};
@@ -56,16 +62,20 @@ pub struct Plan {
     pub schema: u32,
     /// Version of kbuild.
     pub kbuild: String,
+    /// The way to it.
+    pub route: Route,
+    /// All ways, compared for this kernel, cheapest first.
+    pub routes: Vec<Comparison>,
     /// The value asked for.
     pub bits: Bits,
-    /// Name, version and release that the kernel package will have.
+    /// Name, version and release of what comes out: the kernel's, or those of the one package.
     pub nvr: Nvr,
-    /// Where that release comes from.
-    pub release: ReleaseUsed,
-    /// What `uname -r` will say.
+    /// Where a release of our own comes from; nothing where the kernel stays the distribution's.
+    pub release: Option<ReleaseUsed>,
+    /// What `uname -r` says of the kernel that it is for.
     pub uname_r: String,
-    /// The buildid in it.
-    pub buildid: BuildId,
+    /// The buildid in the release, if it is our own.
+    pub buildid: Option<BuildId>,
     /// Architecture.
     pub arch: String,
     /// `-bb` or `-ba`.
@@ -74,8 +84,8 @@ pub struct Plan {
     pub profile: ProfileName,
     /// The recipe.
     pub recipe: RecipeUsed,
-    /// The source package.
-    pub source: SourceUsed,
+    /// The source package; nothing where the release's name was enough.
+    pub source: Option<SourceUsed>,
     /// Who runs rpmbuild.
     pub user: Account,
     /// Where everything is.
@@ -84,6 +94,8 @@ pub struct Plan {
     pub prepare: Vec<Command>,
     /// The stages.
     pub steps: Vec<Step>,
+    /// What is installed at last, by whoever started kbuild.
+    pub install: Option<Install>,
     /// Facts worth a line.
     pub notes: Vec<String>,
     /// What may go wrong later.
@@ -106,6 +118,20 @@ pub struct RecipeUsed {
     pub assumed: Vec<String>,
     /// How the option is set, and what in the source package shows that this works.
     pub way: String,
+}
+
+/// How a compiled tree is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Install {
+    /// The archive among the results.
+    pub archive: String,
+    /// The root of the system that it goes into.
+    pub root: PathBuf,
+    /// The tree that `build` and `source` beside the modules point to, as `make modules_install` has it.
+    pub tree: PathBuf,
+    /// The commands that follow: dependencies of modules, boot entry.
+    pub commands: Vec<Command>,
 }
 
 /// How the release of the kernel packages is known before they are built.
@@ -145,6 +171,9 @@ impl Plan {
     #[must_use]
     pub fn until(mut self, last: crate::event::Stage) -> Self {
         self.steps.retain(|step| step.stage() <= last);
+        if last < crate::event::Stage::Tree {
+            self.install = None;
+        }
         self
     }
 }

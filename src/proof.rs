@@ -8,6 +8,7 @@ pub mod guest;
 pub mod initramfs;
 pub mod module;
 pub mod packages;
+pub mod setting;
 
 use std::fmt;
 

@@ -47,6 +47,8 @@ pub struct Recipe {
     pub switches: Switches,
     /// What has to be installed to build, by package manager.
     pub requires: Requires,
+    /// How much of a machine a build takes.
+    pub needs: Needs,
     /// Where source packages are to be had.
     pub vault: Vault,
     /// Keys that sign the family's source packages.
@@ -110,6 +112,8 @@ pub struct OptionRule {
     pub range: Range,
     /// The first release in which the size is a module parameter.
     pub parameter_since: Option<String>,
+    /// What a kernel does with a value of the parameter outside the range, as sentences.
+    pub outside: Option<String>,
     /// Globs of the merged configs below BUILD.
     pub resolved: Vec<String>,
     /// Globs of configs of flavours that are built without IPVS.
@@ -205,6 +209,16 @@ pub struct Requires {
     pub dnf: Vec<String>,
     /// Packages of Debian.
     pub apt: Vec<String>,
+}
+
+/// How much of a machine a build takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Needs {
+    /// Room in the work directory by profile, as a multiple of the source package's size.
+    pub disk: BTreeMap<String, u64>,
+    /// Memory for each job, in megabytes.
+    pub memory: u64,
 }
 
 /// Where source packages are to be had.

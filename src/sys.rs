@@ -10,4 +10,5 @@ pub mod lock;
 pub mod probe;
 pub mod processes;
 pub mod signal;
+pub mod survey;
 pub mod user;

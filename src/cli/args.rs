@@ -1,5 +1,8 @@
 //! The command line. Types only: what the arguments mean is decided in `prepare`.
 
+pub mod doctor;
+pub mod routes;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
@@ -9,6 +12,8 @@ use crate::edit::config::Setting;
 use crate::event::Stage;
 use crate::ipvs::bits::Bits;
 use crate::plan::request::{Mode, ProfileName};
+pub use doctor::Doctor;
+use routes::Routes;
 
 /// What stands below the help text.
 const AFTER: &str = "\
@@ -69,6 +74,8 @@ pub enum Subcommand {
     Verify(Verify),
     /// Boot the kernel of packages that anybody built and see what table it has (level 5)
     Boot(Boot),
+    /// Look whether this machine can build a kernel: everything that is missing, at once
+    Doctor(Doctor),
     /// Show what is known of each family of kernels, or check a recipe of your own
     #[command(subcommand)]
     Recipes(Recipes),
@@ -93,6 +100,9 @@ pub struct Build {
     /// The release whose source package is to be fetched, such as 2.6.32-220.13.1.el6
     #[arg(long, value_name = "R")]
     pub release: Option<String>,
+    /// The way to the table.
+    #[command(flatten)]
+    pub routes: Routes,
     /// Where from, and what is trusted.
     #[command(flatten)]
     pub origin: Origin,

@@ -87,7 +87,7 @@ pub(super) fn url(edge: &Edge, url: &str, origin: &Origin, facts: &Facts) -> Res
     obtain(edge, file, None, &[candidate], origin, facts)
 }
 
-fn wanted(release: &str, recipe: Option<&str>) -> Result<Wanted, Error> {
+pub(super) fn wanted(release: &str, recipe: Option<&str>) -> Result<Wanted, Error> {
     let recipes = match recipe {
         Some(name) => vec![prepare::named(name)?],
         None => builtin::all()?,

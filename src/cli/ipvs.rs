@@ -14,13 +14,18 @@ use crate::event::{Event, Stage};
 use crate::pipeline::manifest::Manifest;
 use crate::pipeline::out::Directory;
 use crate::pipeline::{self, Workplace, handover};
-use crate::plan::Plan;
 use crate::plan::layout::{INSTALL, text};
+use crate::plan::{Plan, Route, Step};
 use crate::sys::signal::Cancel;
 use crate::sys::{exec, probe, user};
 
 pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
     let Prepared { plans, srpm, lock } = prepare::plans(edge, args)?;
+    for plan in &plans {
+        if let Some(install) = &plan.install {
+            pipeline::install::ready(install, &plan.uname_r)?;
+        }
+    }
     lock.record()?;
     // From here on there is something to end in an orderly way.
     let cancel = Cancel::install().map_err(|source| Error::Host { what: "cannot watch for signals".into(), source })?;
@@ -46,7 +51,11 @@ pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
         };
         let manifest = manifest.and_then(|manifest| {
             let failed = |source| pipeline::Error::io("results of an earlier run cannot be removed", source);
-            out.retire(&manifest).map_err(failed).map(|()| manifest)
+            out.retire(&manifest).map_err(failed)?;
+            if let Some(install) = &plan.install {
+                pipeline::install::run(install, &plan.uname_r, &plan.layout.out, reporter)?;
+            }
+            Ok(manifest)
         });
         match manifest {
             Ok(manifest) => output.push_str(&result(edge.format, plan, &manifest)),
@@ -77,11 +86,13 @@ fn as_other_user(
         account = user::find(&plan.user.name).map_err(|error| failed("the account is not there", error))?;
     }
     let account = account.ok_or_else(|| failed("the account was not made", none()))?;
-    let work = &plan.layout.work;
-    if !work.try_exists().map_err(|error| failed("the work directory cannot be seen", error))? {
-        fs_err::create_dir_all(work)
-            .and_then(|()| user::give(work, account.uid, account.gid))
-            .map_err(|error| failed("the work directory cannot be made", error))?;
+    for dir in [Some(plan.layout.work.as_path()), tree(plan)].into_iter().flatten() {
+        let what = format!("`{}` cannot be made", dir.display());
+        if !dir.try_exists().map_err(|error| failed(&what, error))? {
+            fs_err::create_dir_all(dir)
+                .and_then(|()| user::give(dir, account.uid, account.gid))
+                .map_err(|error| failed(&what, error))?;
+        }
     }
 
     let (ours, theirs) = UnixStream::pair().map_err(|error| failed("no connection can be made", error))?;
@@ -101,6 +112,14 @@ fn as_other_user(
     }
 }
 
+/// The directory of the source tree, if that is what is made.
+fn tree(plan: &Plan) -> Option<&Path> {
+    plan.steps.iter().find_map(|step| match step {
+        Step::Tree(tree) => Some(tree.dir.as_path()),
+        _ => None,
+    })
+}
+
 /// What is said on stdout about a finished build.
 fn result(format: Format, plan: &Plan, manifest: &Manifest) -> String {
     let out = text(&plan.layout.out);
@@ -115,15 +134,24 @@ fn result(format: Format, plan: &Plan, manifest: &Manifest) -> String {
     }
     let packages = manifest.files.iter().filter(|file| is_package(&file.name));
     // Writing to a String does not fail.
-    let _ = writeln!(said, "{} in {out}\n", plan.nvr);
+    if let Some(tree) = tree(plan) {
+        let _ = writeln!(said, "the source tree of {} in {}", plan.nvr, tree.display());
+    } else {
+        let _ = writeln!(said, "{} in {out}\n", plan.nvr);
+    }
     for file in packages {
         let _ = writeln!(said, "  {}", file.name);
     }
-    let _ = writeln!(said, "\nproof that it has 2^{} = {} buckets\n", plan.bits, plan.bits.buckets());
+    if let Some(install) = &plan.install {
+        let _ = writeln!(said, "installed below {}", install.root.display());
+    }
+    let claim = if plan.route == Route::Param { "sets the parameter for" } else { "has" };
+    let _ = writeln!(said, "\nproof that it {claim} 2^{} = {} buckets\n", plan.bits, plan.bits.buckets());
     for finding in &manifest.proof {
         let _ = writeln!(said, "  {finding}");
     }
-    if !manifest.proof.iter().any(|finding| finding.level == 5) {
+    let bootable = matches!(plan.route, Route::Kernel | Route::Module);
+    if bootable && !manifest.proof.iter().any(|finding| finding.level == 5) {
         let _ = writeln!(said, "  level 5  a boot  not checked: --boot was not asked for");
     }
     let _ = writeln!(said, "\nhow to install and roll back: {out}/{INSTALL}");

@@ -5,17 +5,16 @@ use std::path::{Path, PathBuf};
 use super::Edge;
 use super::args::Build;
 use super::fetch::{self, Obtained, Promised};
+use super::request;
 use super::vouch::{self, Locked};
 use crate::error::Error;
 use crate::event::{Event, Stage};
-use crate::ipvs::bits::{MODULE, OPTION};
 use crate::pipeline::{self, manifest::Manifest};
 use crate::plan::host::{Account, Builder, Host, Place, Refused};
-use crate::plan::request::{Patch, Request};
+use crate::plan::request::{BaseConfig, Request};
 use crate::plan::source::{kept_of_tree, wanted, wanted_of_tree};
-use crate::plan::{self, Choice, Layout, Plan, Source, instructions};
+use crate::plan::{self, Choice, Layout, Plan, Route, Source, Subject, routes};
 use crate::recipe::{Recipe, builtin};
-use crate::rpm::nvr::BuildId;
 use crate::rpm::source::{self, Header, InTree};
 use crate::sys::probe::{self, Facts};
 use crate::sys::user::{self, Entry};
@@ -38,13 +37,16 @@ pub(super) struct Prepared {
 /// fetched if need be: what is refused leaves no other trace.
 pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Prepared, Error> {
     let facts = probe::facts();
-    let mut requests = requests(edge, args)?;
+    let mut requests = request::all(edge, args)?;
     let Some(first) = requests.first() else { return Ok(Prepared::default()) };
 
     // Cheap refusals first: the host, then the header, then the payload.
     let work = absolute(args.work.as_deref().unwrap_or(&facts.default_work))?;
     plan::host_ready(first, &host(&facts, args, &work, &first.out)?)?;
 
+    if let Some(prepared) = by_name(args, &facts, &requests, &work)? {
+        return Ok(prepared);
+    }
     let given = vouch::given(&args.origin)?;
     let srpm = source_package(edge, args, &facts)?;
     for request in &mut requests {
@@ -84,78 +86,42 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Prepared, Error> {
         .iter()
         .map(|request| {
             let host = host(&facts, args, &work, &request.out)?;
-            Ok(plan::decide(request, &choice, &source, &host)?)
+            Ok(plan::decide(request, &choice, Subject::Source(&source), &host)?)
         })
         .collect();
     Ok(Prepared { plans: plans?, srpm, lock })
 }
 
-pub(super) fn absolute(path: &Path) -> Result<PathBuf, Error> {
-    probe::absolute(path).map_err(|source| Error::Host { what: "cannot tell the present directory".into(), source })
+/// Makes the plans of a route that needs no more than the release's name, or refuses one that works for no kernel of that
+/// name: nothing is fetched then. `None` if the source package is needed, or says more than the recipe does.
+fn by_name(args: &Build, facts: &Facts, requests: &[Request], work: &Path) -> Result<Option<Prepared>, Error> {
+    let asked = args.routes.route.route();
+    let Some(release) = &args.release else { return Ok(None) };
+    if matches!(asked, Some(Route::Kernel | Route::Tree)) {
+        return Ok(None);
+    }
+    let wanted = fetch::wanted(release, args.recipe.as_deref())?;
+    let why = match &args.recipe {
+        Some(asked) => format!("asked for: {asked}"),
+        None => format!("{} {} is {}", wanted.nvr.name, wanted.nvr.release, wanted.recipe.title),
+    };
+    let choice = Choice::certain(wanted.recipe, why);
+    let mut plans = Vec::new();
+    for request in requests {
+        let host = host(facts, args, work, &request.out)?;
+        match plan::decide(request, &choice, Subject::Named(&wanted.nvr), &host) {
+            Ok(plan) => plans.push(plan),
+            Err(plan::Error::Route(routes::Error::NeedsSource { .. })) => return Ok(None),
+            // The kernel's own sources may allow more than the recipe knows of.
+            Err(plan::Error::Range { .. }) if asked != Some(Route::Param) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Some(Prepared { plans, ..Prepared::default() }))
 }
 
-fn requests(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
-    let several = args.bits.len() > 1;
-    let pattern = args.buildid.as_deref().unwrap_or(".ipvs_{bits}bit");
-    if several && !pattern.contains("{bits}") {
-        return Err(Error::Usage(format!(
-            "several values need buildids of their own: write `--buildid` with `{{bits}}` in it, not `{pattern}`"
-        )));
-    }
-    for (index, setting) in args.set.iter().enumerate() {
-        let symbol = setting.symbol();
-        if symbol == OPTION {
-            return Err(Error::Usage(format!("`--set {setting}` contradicts `--bits`, which sets {symbol}")));
-        }
-        if symbol == MODULE && setting.value() != "m" {
-            let expected = format!("expected {MODULE}=m: the proof of the table is ip_vs.ko");
-            return Err(Error::Usage(format!("`--set {setting}` leaves no module, {expected}")));
-        }
-        if args.set.iter().take(index).any(|earlier| earlier.symbol() == symbol) {
-            return Err(Error::Usage(format!("`--set` names {symbol} twice")));
-        }
-    }
-    let patches = args.patch.iter().map(|path| patch(path)).collect::<Result<Vec<_>, _>>()?;
-    for (index, patch) in patches.iter().enumerate() {
-        if patches.iter().take(index).any(|earlier| earlier.text == patch.text) {
-            return Err(Error::Usage(format!("`--patch` names `{}` twice: it applies once", patch.name)));
-        }
-    }
-    let out = absolute(&args.out)?;
-    let template = template(args.templates.as_deref())?;
-    args.bits
-        .iter()
-        .enumerate()
-        .map(|(index, bits)| {
-            if args.bits.iter().take(index).any(|earlier| earlier == bits) {
-                return Err(Error::Usage(format!("`--bits` names {bits} twice")));
-            }
-            let buildid: BuildId = pattern
-                .replace("{bits}", &bits.to_string())
-                .parse()
-                .map_err(|error: crate::rpm::nvr::BuildIdError| Error::Usage(error.to_string()))?;
-            Ok(Request {
-                bits: *bits,
-                // Known when it was fetched.
-                srpm: PathBuf::new(),
-                arch: args.arch.clone(),
-                mode: args.mode.into(),
-                profile: args.profile.into(),
-                with: args.with.clone(),
-                without: args.without.clone(),
-                set: args.set.clone(),
-                patches: patches.clone(),
-                out: if several { out.join(buildid.as_str().trim_start_matches('.')) } else { out.clone() },
-                buildid,
-                jobs: args.jobs,
-                until: args.until.map(Into::into),
-                fresh: args.fresh,
-                boot: args.boot,
-                template: template.clone(),
-                reproduce: edge.command_line.clone(),
-            })
-        })
-        .collect()
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    probe::absolute(path).map_err(|source| Error::Host { what: "cannot tell the present directory".into(), source })
 }
 
 /// Returns the source package: the file that was named, or what was fetched.
@@ -163,29 +129,11 @@ fn source_package(edge: &Edge, args: &Build, facts: &Facts) -> Result<Obtained, 
     let named = args.srpm.as_deref();
     match (named.and_then(Path::to_str).filter(|text| fetch::is_url(text)), named, &args.release) {
         (Some(url), _, _) => fetch::url(edge, url, &args.origin, facts),
+        (None, Some(path), _) if probe::is_headers_tree(path) => Err(Error::HeadersTree { path: path.to_owned() }),
         (None, Some(path), _) => Ok(Obtained { path: absolute(path)?, promised: None }),
         (None, None, Some(release)) => fetch::release(edge, release, args.recipe.as_deref(), &args.origin, facts),
         (None, None, None) => Err(Error::Usage("say `--srpm FILE|URL` or `--release R`".into())),
     }
-}
-
-fn patch(path: &Path) -> Result<Patch, Error> {
-    let input = |source| Error::Input { what: "the patch".into(), source };
-    let text = fs_err::read_to_string(path).map_err(input)?;
-    if !text.contains("\n+++ ") {
-        let message = format!("`{}` is not a unified diff", path.display());
-        return Err(input(std::io::Error::new(std::io::ErrorKind::InvalidData, message)));
-    }
-    Ok(Patch { name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text })
-}
-
-/// Returns the template of INSTALL.md: the built-in one, unless the user's directory has its own.
-fn template(dir: Option<&Path>) -> Result<String, Error> {
-    let Some(dir) = dir else { return Ok(instructions::BUILT_IN.to_owned()) };
-    let input = |source| Error::Input { what: "the template".into(), source };
-    let text = fs_err::read_to_string(dir.join(instructions::NAME)).map_err(input)?;
-    instructions::check(&text).map_err(|error| input(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;
-    Ok(text)
 }
 
 /// Chooses the recipe: the one asked for, else the one that covers the release; `None` if its content has to tell.
@@ -251,6 +199,14 @@ fn host(facts: &Facts, args: &Build, work: &Path, out: &Path) -> Result<Host, Er
         path: facts.path.clone(),
         work: our_own(place(work, &worker), out),
         out: apart(place(out, &facts.me), work),
+        tree: args
+            .routes
+            .tree
+            .as_deref()
+            .map(|dir| Ok::<_, Error>(room(&absolute(dir)?, &worker, work, out)))
+            .transpose()?,
+        running: facts.running.clone(),
+        running_config: running_config(args, facts),
         out_holds: Manifest::read(out).map(|earlier| earlier.nvr),
         builder,
     })
@@ -275,6 +231,38 @@ fn our_own(mut work: Place, out: &Path) -> Place {
         });
     }
     work
+}
+
+/// The directory of the route `tree`: one that is empty or missing, which the building user can write to.
+fn room(dir: &Path, worker: &Entry, work: &Path, out: &Path) -> Place {
+    let refused = |why: String, hint: &str| Some(Refused { why, hint: hint.to_owned() });
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,@=~".contains(byte);
+    let another = "name a directory with `--tree` that is empty or does not exist yet";
+    let refused = if !dir.as_os_str().as_encoded_bytes().iter().all(plain) {
+        refused("make of a kernel splits names at blanks and colons".into(), another)
+    } else if probe::is_headers_tree(dir) {
+        refused(
+            "it is a headers tree of kernel-devel, without sources: make there ends with \"No rule to make target \
+             `missing-syscalls'\""
+                .into(),
+            another,
+        )
+    } else if fs_err::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
+        refused("it is not empty".into(), another)
+    } else if dir.starts_with(work) || dir.starts_with(out) {
+        refused("it is in the directory for work or for results".into(), another)
+    } else {
+        probe::unusable(dir, worker).map(|(why, hint)| Refused { why, hint })
+    };
+    Place { path: dir.to_owned(), refused }
+}
+
+/// The configuration of the running kernel, where a tree is to be made and none was named.
+fn running_config(args: &Build, facts: &Facts) -> Option<BaseConfig> {
+    let wanted = args.routes.tree.is_some() && args.routes.config.is_none();
+    let path = format!("/boot/config-{}", facts.running);
+    let text = wanted.then(|| fs_err::read_to_string(&path).ok()).flatten()?;
+    Some(BaseConfig { origin: path, text })
 }
 
 /// Refuses results below the work directory: a build clears that away, and it belongs to the building user.

@@ -37,6 +37,12 @@ pub use self::dist::{Dist, dist_of};
 pub use self::error::Error;
 pub use self::line::apply_line;
 
+/// Compares two texts of the form `[EPOCH:]VERSION[-RELEASE]` as rpm does.
+#[must_use]
+pub fn compare_versions(left: &str, right: &str) -> std::cmp::Ordering {
+    version::compare(left.as_bytes(), right.as_bytes())
+}
+
 /// The texts that an evaluation may read.
 #[derive(Debug, Clone, Copy)]
 pub struct Sources<'a> {

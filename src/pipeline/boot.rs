@@ -12,7 +12,7 @@ use crate::proof::console;
 use crate::proof::guest::{self, How, INITRAMFS, KERNEL};
 use crate::proof::initramfs::{self, Guest, Module};
 use crate::proof::packages::module_name;
-use crate::proof::{Finding, Verdict, module};
+use crate::proof::{Finding, Verdict, module, setting};
 use crate::rpm::{binary, decompress};
 use crate::sys::files;
 use crate::sys::signal::Cancel;
@@ -109,7 +109,9 @@ impl Boot<'_> {
                 Verdict::NotChecked { why: format!("{why}; the console is in {}", self.log.display()) }
             }
         };
-        Ok(Finding::new(5, format!("boot of {}", guest.uname_r), verdict))
+        let options = guest.modules.iter().map(|module| module.options.as_str()).find(|options| !options.is_empty());
+        let with = options.map(|options| format!(" with {options}")).unwrap_or_default();
+        Ok(Finding::new(5, format!("boot of {}{with}", guest.uname_r), verdict))
     }
 
     /// Reads the kernel, and `ip_vs` with everything that it depends on, out of the packages.
@@ -173,6 +175,10 @@ impl Boot<'_> {
                 read.insert(underscored(name), Module { file, bytes, options: String::new() });
             }
             wanted.retain(|name| !read.contains_key(name));
+        }
+        if let Some(module) = read.get_mut("ip_vs") {
+            // A package of the route `param` beside the kernel's, say.
+            module.options = setting::options(self.packages)?;
         }
         let order = initramfs::insertion_order("ip_vs", &depends).map_err(|error| unbootable(&error))?;
         Ok(order.iter().filter_map(|name| read.remove(&name.replace('-', "_"))).collect())

@@ -9,7 +9,7 @@ use super::progress::{Estimates, Progress};
 use super::{Context, Error, gate};
 use crate::command::Command;
 use crate::event::{Event, Stage};
-use crate::plan::step::Gate;
+use crate::plan::step::{Gate, Moment as When};
 use crate::proof::Finding;
 use crate::sys::exec::{self, End, Flow, Moment};
 
@@ -57,6 +57,17 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
             Flow::Continue
         }
     })?;
+    if gate.moment == When::AtTheEnd && end == End::Exit(0) {
+        resolved = gate::check(gate, &layout.build());
+        for finding in &resolved {
+            reporter.report(&super::proved(finding));
+        }
+        if resolved.iter().any(|finding| finding.verdict.holds() != Some(true)) {
+            context.manifest.proof.extend(resolved.iter().cloned());
+            let found = resolved.into_iter().filter(|finding| finding.verdict.holds() != Some(true)).collect();
+            return Err(gated(gate, found, &layout.sources()));
+        }
+    }
     context.manifest.proof.extend(resolved.iter().cloned());
     match end {
         End::Exit(0) => {}
@@ -83,7 +94,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
 }
 
 /// Notes what the programs call themselves.
-fn tools(context: &mut Context<'_>, command: &Command) {
+pub(super) fn tools(context: &mut Context<'_>, command: &Command) {
     for (name, program) in [("rpmbuild", command.program.as_path()), ("gcc", Path::new("/usr/bin/gcc"))] {
         let asked = Command { program: program.to_owned(), args: vec!["--version".into()], ..command.clone() };
         if let Some(first) = exec::read(&asked).ok().as_deref().and_then(|text| text.lines().next()) {
@@ -104,13 +115,13 @@ fn failed(how: String, progress: &Progress, lines: Lines, log: PathBuf) -> Error
 
 /// The lines of a build that are worth showing if it fails.
 #[derive(Debug, Default)]
-struct Lines {
+pub(super) struct Lines {
     errors: Vec<String>,
     tail: std::collections::VecDeque<String>,
 }
 
 impl Lines {
-    fn take(&mut self, line: &str) {
+    pub(super) fn take(&mut self, line: &str) {
         if self.errors.len() < ERRORS && looks_like_an_error(line) {
             self.errors.push(line.to_owned());
         }
@@ -120,7 +131,7 @@ impl Lines {
         self.tail.push_back(line.to_owned());
     }
 
-    fn that_matter(self) -> Vec<String> {
+    pub(super) fn that_matter(self) -> Vec<String> {
         let tail: Vec<String> = self.tail.into();
         let mut lines: Vec<String> = self.errors.into_iter().filter(|line| !tail.contains(line)).collect();
         if !lines.is_empty() {

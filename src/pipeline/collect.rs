@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Context, Error, prove};
 use crate::event::{Event, Stage, Unit};
-use crate::plan::instructions::{self, Values};
+use crate::plan::instructions::{self, Instructions, Values};
 use crate::plan::layout::{INSTALL, SUMS};
 use crate::rpm::binary;
 use crate::sys::files;
@@ -14,7 +14,7 @@ pub(super) fn run(
     context: &mut Context<'_>,
     install: &[String],
     update: &[String],
-    template: &str,
+    instructions: &Instructions,
 ) -> Result<(), Error> {
     let mut packages = prove::built(context);
     packages.extend(files::with_ending(&context.plan.layout.srpms(), ".rpm"));
@@ -48,8 +48,9 @@ pub(super) fn run(
         buckets: plan.bits.buckets(),
         update: first,
         install: second,
+        more: instructions.more.clone(),
     };
-    let text = instructions::render(template, &values)
+    let text = instructions::render(&instructions.name, &instructions.template, &values)
         .map_err(|error| Error::io("the installation instructions cannot be written", std::io::Error::other(error)))?;
     put_text(context, INSTALL, &text)?;
     logs(context)?;

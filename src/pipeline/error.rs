@@ -78,6 +78,32 @@ pub enum Error {
         /// The whole output.
         log: PathBuf,
     },
+    /// `%prep` left no tree that could be found.
+    #[error("there is no kernel tree in `{}` after %prep: nothing matches {}", build.display(), patterns.join(" or "))]
+    NoTree {
+        /// rpmbuild's BUILD.
+        build: PathBuf,
+        /// Where its configs were expected.
+        patterns: Vec<String>,
+    },
+    /// A kernel of that name is there, and it is not kbuild's.
+    #[error("`{}` was not installed by kbuild, and would be replaced", path.display())]
+    Installed {
+        /// The directory of its modules.
+        path: PathBuf,
+    },
+    /// make failed in the tree.
+    #[error("`{command}` ended with {how}\n{}", excerpt(lines))]
+    Make {
+        /// The command line.
+        command: String,
+        /// Its exit code or signal.
+        how: String,
+        /// The lines of its output that matter most.
+        lines: Vec<String>,
+        /// The whole output.
+        log: PathBuf,
+    },
     /// The prep gate: the configs that %prep resolved are not as asked.
     #[error("{}, so the build was stopped\n{}", gated(origin), findings(found))]
     Gate {
@@ -161,7 +187,12 @@ impl Error {
         Some(match self {
             Self::Lock(lock::Error::Busy { .. }) => "wait for it to end, or use another `--work DIR`".into(),
             Self::Changed { .. } | Self::EditDiffers { .. } => "start again with `--fresh`".into(),
-            Self::Build { log, .. } => format!("the whole output is in {}", log.display()),
+            Self::Make { lines, .. } if lines.iter().any(|line| line.contains("missing-syscalls")) => {
+                "this is what make says in a headers tree of kernel-devel, or where the compiler does not work: see whether \
+                 `gcc -v` runs for the building user"
+                    .into()
+            }
+            Self::Build { log, .. } | Self::Make { log, .. } => format!("the whole output is in {}", log.display()),
             Self::Gate { origin, .. } => match origin {
                 Origin::Stronger(file) => format!(
                     "`{file}` is merged over the edited file and wins: remove the option from it in the source package"
@@ -183,6 +214,7 @@ impl Error {
                     "no config source sets this value: the kernel's own configuration changed or dropped it".into()
                 }
             },
+            Self::Installed { .. } => "choose another name with `--buildid`, or remove that kernel first".into(),
             Self::NotPromised { .. } => {
                 "leave out the `--with` or `--without` that drops it, or pass a recipe that fits".into()
             }
@@ -197,10 +229,10 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Cancelled { signal } => u8::try_from(128 + signal).unwrap_or(255),
-            Self::Lock(_) | Self::Io { .. } | Self::Exec(_) => 4,
+            Self::Lock(_) | Self::Io { .. } | Self::Exec(_) | Self::Installed { .. } => 4,
             Self::Source(_) | Self::Changed { .. } => 6,
             Self::Edit(_) | Self::EditDiffers { .. } | Self::Release { .. } => 7,
-            Self::Build { .. } => 8,
+            Self::Build { .. } | Self::Make { .. } | Self::NoTree { .. } => 8,
             Self::Gate { .. }
             | Self::NotPromised { .. }
             | Self::Missing { .. }

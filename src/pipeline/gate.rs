@@ -106,6 +106,7 @@ mod tests {
 
     fn gate() -> Gate {
         Gate {
+            moment: crate::plan::step::Moment::BeforeBuild,
             resolved: vec!["no/such/*".into(), "kernel-*/linux-*/configs/kernel-*-x86_64*.config".into()],
             exempt: vec!["*-kdump.config".into()],
             expected: vec!["CONFIG_IP_VS_TAB_BITS=20".parse().unwrap()],

@@ -71,7 +71,7 @@ fn receive<T: for<'a> Deserialize<'a>>(stream: &mut impl BufRead) -> io::Result<
     Ok(Some(serde_json::from_slice(&line)?))
 }
 
-/// Root's side: sends the plan and the source package, then takes events and results until the other side is done.
+/// Root's side: sends the plan and the source package (`srpm`, if the plan has one), then takes events and results until the other side is done.
 ///
 /// # Errors
 /// The building process failed, with its own words, or the connection was lost.
@@ -85,8 +85,11 @@ pub fn order(
 ) -> Result<Manifest, Error> {
     let mut writer = stream.try_clone().map_err(lost)?;
     let sent = send(&mut writer, &Order { plan: plan.clone(), fresh })
-        .and_then(|()| io::copy(&mut fs_err::File::open(srpm)?.take(plan.source.size), &mut writer))
-        .and_then(|_| writer.flush());
+        .and_then(|()| match &plan.source {
+            Some(source) => io::copy(&mut fs_err::File::open(srpm)?.take(source.size), &mut writer).map(drop),
+            None => Ok(()),
+        })
+        .and_then(|()| writer.flush());
     let mut reader = BufReader::with_capacity(256 * 1024, stream);
     loop {
         match receive(&mut reader).map_err(lost)? {
@@ -134,12 +137,13 @@ pub fn obey(stream: UnixStream, cancel: &Cancel) -> Result<u8, Error> {
     Ok(code)
 }
 
-/// Writes the source package that comes through the socket where the plan expects it.
+/// Writes the source package that comes through the socket, if there is one, where the plan expects it.
 fn take_source(plan: &Plan, reader: &mut impl Read) -> Result<(), Error> {
-    let target = plan.layout.srpm(&plan.source.file);
+    let Some(source) = &plan.source else { return Ok(()) };
+    let target = plan.layout.srpm(&source.file);
     let failed = |source| Error::io("the source package cannot be stored", source);
     fs_err::create_dir_all(target.parent().unwrap_or(&target)).map_err(failed)?;
-    files::replace(&target, &mut reader.take(plan.source.size), 0o644).map_err(failed)?;
+    files::replace(&target, &mut reader.take(source.size), 0o644).map_err(failed)?;
     Ok(())
 }
 

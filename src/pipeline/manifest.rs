@@ -14,7 +14,7 @@ use crate::ipvs::bits::Bits;
 use crate::plan::layout::MANIFEST;
 use crate::plan::request::{Mode, ProfileName};
 use crate::plan::step::Edit;
-use crate::plan::{Plan, RecipeUsed, ReleaseUsed, SourceUsed, Step};
+use crate::plan::{Plan, RecipeUsed, ReleaseUsed, Route, SourceUsed, Step};
 use crate::proof::Finding;
 use crate::sys::clock;
 
@@ -33,18 +33,20 @@ pub struct Manifest {
     pub status: Status,
     /// When it began (UTC, RFC 3339).
     pub started: String,
+    /// The way that was taken.
+    pub route: Route,
     /// What was asked.
     pub request: Asked,
-    /// Name, version and release of the kernel.
+    /// Name, version and release of the kernel, or of the one package.
     pub nvr: String,
-    /// How its release was known.
-    pub release: ReleaseRecord,
+    /// How its release was known, if it is a kernel of our own.
+    pub release: Option<ReleaseRecord>,
     /// What its `uname -r` says.
     pub uname_r: String,
     /// The recipe.
     pub recipe: RecipeUsed,
-    /// The source package.
-    pub source: SourceUsed,
+    /// The source package, if one was used.
+    pub source: Option<SourceUsed>,
     /// The edits, line by line.
     pub edits: Vec<EditRecord>,
     /// The building user.
@@ -161,6 +163,7 @@ impl Manifest {
             kbuild: plan.kbuild.clone(),
             status: Status::Running,
             started: clock::now(),
+            route: plan.route,
             request: Asked {
                 bits: plan.bits,
                 arch: plan.arch.clone(),
@@ -169,7 +172,7 @@ impl Manifest {
                 settings: settings.unwrap_or_default(),
             },
             nvr: plan.nvr.to_string(),
-            release: ReleaseRecord { planned: plan.release.clone(), asked: None },
+            release: plan.release.clone().map(|planned| ReleaseRecord { planned, asked: None }),
             uname_r: plan.uname_r.clone(),
             recipe: plan.recipe.clone(),
             source: plan.source.clone(),

@@ -37,8 +37,10 @@ pub(super) fn run(
     if !fewer.is_empty() {
         context.reporter.note(format!("the spec will not make {}, which the recipe expects", fewer.join(", ")));
     }
-    if promised.iter().any(|each| each.name == nvr.name) {
-        context.manifest.release.asked = Some(format!("{}-{}", planned.0, planned.1));
+    if promised.iter().any(|each| each.name == nvr.name)
+        && let Some(release) = &mut context.manifest.release
+    {
+        release.asked = Some(format!("{}-{}", planned.0, planned.1));
     }
     context.manifest.promised = promised.iter().map(Promised::file).collect();
     Ok(())

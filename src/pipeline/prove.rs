@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{Context, Error, proved};
 use crate::edit::config::Setting;
 use crate::ipvs::bits::Bits;
-use crate::proof::{Finding, Verdict, packages};
+use crate::proof::{Finding, Verdict, packages, setting as proof_of_setting};
 use crate::rpm::binary;
 use crate::sys::files;
 
@@ -30,6 +30,34 @@ pub(super) fn run(
     }
     context.manifest.proof.extend(findings.iter().cloned());
     judge(findings)
+}
+
+/// Reads back how the packages of the route `param` set the parameter.
+pub(super) fn setting(context: &mut Context<'_>, required: &[String], bits: Bits) -> Result<(), Error> {
+    let built = built(context);
+    let missing = missing(context, required, &built)?;
+    if !missing.is_empty() {
+        return Err(Error::Missing { missing });
+    }
+    let reporter = context.reporter;
+    let findings = examine_setting(&built, bits, &mut |finding| reporter.report(&proved(finding)))?;
+    context.manifest.proof.extend(findings.iter().cloned());
+    judge_setting(findings)
+}
+
+/// Reads how packages without a kernel set the parameter; no finding at all if they do not.
+fn examine_setting(
+    packages: &[PathBuf],
+    bits: Bits,
+    seen: &mut dyn FnMut(&Finding),
+) -> Result<Vec<Finding>, binary::Error> {
+    let mut findings = proof_of_setting::examine(packages, bits, seen)?;
+    if !findings.is_empty() {
+        let module = proof_of_setting::elsewhere();
+        seen(&module);
+        findings.push(module);
+    }
+    Ok(findings)
 }
 
 /// Says so if the planned kernel is none of those in the packages: instructions that name it would be wrong.
@@ -82,11 +110,32 @@ fn judge(findings: Vec<Finding>) -> Result<(), Error> {
     Err(Error::Proof { found })
 }
 
-/// Judges packages without a plan, as the stage judges those of a build.
+/// Passes if the parameter is set, and everywhere to what was asked: of a kernel that is in none of the packages no more
+/// can be known.
+fn judge_setting(findings: Vec<Finding>) -> Result<(), Error> {
+    let held = findings.iter().any(|finding| finding.verdict.holds() == Some(true));
+    if held && findings.iter().all(|finding| finding.verdict.holds() != Some(false)) {
+        return Ok(());
+    }
+    let found = findings.into_iter().filter(|finding| finding.verdict.holds() != Some(true)).collect();
+    Err(Error::Proof { found })
+}
+
+/// Judges packages without a plan, as the stage judges those of a build: kernels by what is in them, and packages that
+/// only set the parameter of a kernel elsewhere by what they set it to.
 ///
 /// # Errors
 /// Something differs, or nothing was seen to hold at level 3 or 4.
 pub fn verify(packages: &[PathBuf], bits: Bits, seen: &mut dyn FnMut(&Finding)) -> Result<(), Error> {
+    if !packages::any_of_a_kernel(packages)? {
+        let findings = examine_setting(packages, bits, seen)?;
+        if !findings.is_empty() {
+            return judge_setting(findings);
+        }
+    }
     let expected = [Setting::number(crate::ipvs::bits::OPTION, bits.get().into())];
-    judge(packages::examine(packages, &expected, &[], bits, seen)?)
+    let mut findings = packages::examine(packages, &expected, &[], bits, seen)?;
+    // A kernel is right, and a package beside it sets its parameter to something else: that is what it would get.
+    findings.extend(proof_of_setting::examine(packages, bits, seen)?);
+    judge(findings)
 }

@@ -156,6 +156,7 @@ fn without_promises(recipe: &Recipe) -> Recipe {
     let mut recipe = recipe.clone();
     recipe.packages.required.clear();
     recipe.trust.keys.clear();
+    recipe.option.outside = None;
     recipe.profiles.values_mut().for_each(|profile| profile.packages.clear());
     recipe
 }

@@ -33,6 +33,11 @@ impl Rpm<'_> {
             .arg(self.spec())
     }
 
+    /// The same up to the end of `%prep`.
+    pub(super) fn prep(&self, rpmbuild: &Path) -> Command {
+        self.command(rpmbuild, &["-bp"]).args((!self.host.rpm_database).then_some("--nodeps")).arg(self.spec())
+    }
+
     /// The question which packages the spec will make, a line each: name, version, release, architecture.
     pub(super) fn query(&self, rpmspec: &Path) -> Command {
         self.command(rpmspec, &["-q", "--builtrpms"])
@@ -73,7 +78,7 @@ impl Rpm<'_> {
 }
 
 /// The whole environment of rpmbuild and everything below it.
-fn environment(host: &Host, user: &Account, layout: &Layout) -> BTreeMap<String, String> {
+pub(super) fn environment(host: &Host, user: &Account, layout: &Layout) -> BTreeMap<String, String> {
     [
         ("HOME", text(&layout.home())),
         ("LANG", "C".to_owned()),

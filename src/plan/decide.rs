@@ -1,43 +1,134 @@
-//! The decisions: request, recipe, source package and host in, plan or refusal out.
+//! The decisions: request, recipe, kernel and host in, plan or refusal out. What a route decides for itself is in
+//! `routes`.
 
 use super::commands;
-use super::configs::{self, Configs};
-use super::edits;
-use super::error::{BOOTABLE, LONGEST_UNAME};
+use super::error::BOOTABLE;
 use super::host::{Account, Builder};
-use super::release::{self, Released};
-use super::step::FileEdit;
+use super::routes::{self, Comparison, Facts, Ipvs, Route, kernel, param, tree};
 use super::steps::QEMU;
-use super::{Choice, Error, Host, Layout, Plan, RecipeUsed, Request, SCHEMA, Source, SourceUsed, switches};
-use crate::edit::Change;
-use crate::edit::config::{self, Setting};
-use crate::ipvs::bits::{MODULE, OPTION, Range};
-use crate::ipvs::sources::{self, Kind, TreeFacts};
+use super::{Choice, Error, Host, Layout, Plan, RecipeUsed, Request, SCHEMA, Source, SourceUsed, Step};
+use crate::ipvs::bits::Range;
+use crate::ipvs::sources::{self, TreeFacts};
 use crate::recipe::Recipe;
-use crate::rpm::source::Header;
+use crate::rpm::nvr::Nvr;
 
-/// What is settled before the steps are written down.
-pub(super) struct Ground<'a> {
+/// The kernel that a plan is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Subject<'a> {
+    /// One whose source package is at hand.
+    Source(&'a Source),
+    /// One that was only named: what is said of it is its recipe's word.
+    Named(&'a Nvr),
+}
+
+impl Subject<'_> {
+    /// Name, version and release, as the distribution has them.
+    #[must_use]
+    pub fn nvr(&self) -> &Nvr {
+        match self {
+            Self::Source(source) => &source.header.nvr,
+            Self::Named(nvr) => nvr,
+        }
+    }
+}
+
+/// What every route's plan has in common.
+pub(super) struct Frame<'a> {
     pub(super) request: &'a Request,
-    pub(super) recipe: &'a Recipe,
+    pub(super) choice: &'a Choice,
+    pub(super) subject: Subject<'a>,
     pub(super) host: &'a Host,
-    pub(super) header: &'a Header,
     pub(super) user: Account,
+    pub(super) arch: String,
+    pub(super) layout: Layout,
+    /// What the kernel's own tree says; nothing of a kernel that was only named.
+    pub(super) tree: TreeFacts,
+    /// The values that the kernel takes.
+    pub(super) range: Range,
+    /// How IPVS is in the kernel.
+    pub(super) ipvs: Ipvs,
     /// The source package's file name.
     pub(super) file: String,
-    pub(super) arch: String,
-    /// The spec's name.
-    pub(super) spec: String,
-    pub(super) configs: Configs,
-    pub(super) released: Released,
-    pub(super) layout: Layout,
+    /// All routes for this kernel.
+    pub(super) routes: Vec<Comparison>,
+    /// What may go wrong whatever the route.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Frame<'_> {
+    /// Returns a plan without notes, for a kernel whose release stays as it is.
+    pub(super) fn plan(&self, route: Route, nvr: Nvr, uname_r: String, way: String, steps: Vec<Step>) -> Plan {
+        let Self { request, choice, host, .. } = self;
+        let recipe = &choice.recipe;
+        let source = match self.subject {
+            Subject::Source(Source { header, voucher, .. }) => Some(SourceUsed {
+                nvr: header.nvr.clone(),
+                file: self.file.clone(),
+                size: header.size,
+                sha256: header.sha256.clone(),
+                signature: header.signature.clone(),
+                vouched_by: *voucher,
+                tree: self.tree.clone(),
+            }),
+            Subject::Named(_) => None,
+        };
+        Plan {
+            schema: SCHEMA,
+            kbuild: env!("CARGO_PKG_VERSION").to_owned(),
+            route,
+            routes: self.routes.clone(),
+            bits: request.bits,
+            nvr,
+            release: None,
+            uname_r,
+            buildid: None,
+            arch: self.arch.clone(),
+            mode: request.mode,
+            profile: request.profile,
+            recipe: RecipeUsed {
+                name: recipe.name.clone(),
+                sha256: recipe.sha256.clone(),
+                why: choice.why.clone(),
+                assumed: choice.assumed.clone(),
+                way,
+            },
+            source,
+            user: self.user.clone(),
+            layout: self.layout.clone(),
+            prepare: match &host.builder {
+                Builder::Missing(name) => vec![commands::useradd(host, name)],
+                Builder::Me | Builder::Other(_) => Vec::new(),
+            },
+            steps,
+            install: None,
+            notes: Vec::new(),
+            warnings: self.warnings.clone(),
+            reproduce: request.reproduce.clone(),
+        }
+    }
+
+    /// Refuses a directory with the results of another build.
+    pub(super) fn room_for(&self, nvr: &Nvr) -> Result<(), Error> {
+        match self.host.out_holds.clone().filter(|found| *found != nvr.to_string()) {
+            Some(found) => Err(Error::OtherResults { path: self.request.out.clone(), found, nvr: nvr.to_string() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Where the building user reads the source package.
+    pub(super) fn srpm(&self) -> std::path::PathBuf {
+        match self.host.builder {
+            Builder::Me => self.request.srpm.clone(),
+            Builder::Other(_) | Builder::Missing(_) => self.layout.srpm(&self.file),
+        }
+    }
 }
 
 /// Makes the plan.
 ///
 /// # Errors
 /// The request cannot be met; nothing was done.
-pub fn decide(request: &Request, choice: &Choice, source: &Source, host: &Host) -> Result<Plan, Error> {
+pub fn decide(request: &Request, choice: &Choice, subject: Subject<'_>, host: &Host) -> Result<Plan, Error> {
     let recipe = &choice.recipe;
     let user = host_ready(request, host)?;
     let arch = request.arch.clone().unwrap_or_else(|| host.arch.clone());
@@ -49,81 +140,43 @@ pub fn decide(request: &Request, choice: &Choice, source: &Source, host: &Host) 
         return Err(Error::BootArch { arch });
     }
     let file = request.srpm.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut warnings: Vec<String> = source.voucher.warning(&file).into_iter().collect();
-    let tree = sources::read(source.tree.iter().map(|(path, text)| (path.as_str(), text.as_slice())));
-    in_range(request, recipe, &tree)?;
-    let spec = source.spec(recipe)?;
-    switches::check(request, source, &spec)?;
-    switches::agree(request, recipe)?;
-    let configs = configs::choose(recipe, source, &arch)?;
-    if let Some(file) =
-        configs.built_in(source, &arch).filter(|_| !request.set.iter().any(|set| set.symbol() == MODULE))
-    {
-        return Err(Error::BuiltIn { srpm: source.header.nvr.to_string(), file });
-    }
-    let released = release::decide(request, choice, source, &spec, &arch)?;
+    let (warnings, tree) = match subject {
+        Subject::Source(source) => {
+            let texts = source.tree.iter().map(|(path, text)| (path.as_str(), text.as_slice()));
+            (source.voucher.warning(&file).into_iter().collect(), sources::read(texts))
+        }
+        Subject::Named(_) => (Vec::new(), TreeFacts { range: None, kind: None }),
+    };
+    let range = in_range(request, recipe, &tree)?;
+    let facts = Facts::new(request, choice, subject, &tree, &arch);
+    let routes = routes::compare(&facts);
+    let route = routes::settle(request.route, &routes)?;
     let layout = Layout { work: host.work.path.clone(), out: request.out.clone() };
-    let header = &source.header;
-    let ground = Ground { request, recipe, host, header, user, file, arch, spec, configs, released, layout };
-
-    let nvr = &ground.released.nvr;
-    if let Some(found) = host.out_holds.clone().filter(|found| *found != nvr.to_string()) {
-        return Err(Error::OtherResults { path: request.out.clone(), found, nvr: nvr.to_string() });
-    }
-    let uname_r = recipe.uname_r(&nvr.version, &nvr.release, &ground.arch);
-    if uname_r.len() > LONGEST_UNAME {
-        let length = uname_r.len();
-        return Err(Error::UnameTooLong { uname_r, length });
-    }
-    let edits = edits::plan(&ground, source)?;
-    warnings.extend(
-        ground
-            .configs
-            .overrides(source, &request.bits.to_string())
-            .into_iter()
-            .map(|(file, value)| format!("`{file}` sets {OPTION}={value} and is merged over the edited file")),
-    );
-    warnings.extend(edits.iter().filter_map(twice));
-    warnings.extend(strangers(request, source));
-    warnings.extend(not_evaluated(&ground));
-
-    let plan = Plan {
-        schema: SCHEMA,
-        kbuild: env!("CARGO_PKG_VERSION").to_owned(),
-        bits: request.bits,
-        nvr: nvr.clone(),
-        release: ground.released.used.clone(),
-        uname_r,
-        buildid: request.buildid.clone(),
-        arch: ground.arch.clone(),
-        mode: request.mode,
-        profile: request.profile,
-        recipe: RecipeUsed {
-            name: recipe.name.clone(),
-            sha256: recipe.sha256.clone(),
-            why: choice.why.clone(),
-            assumed: choice.assumed.clone(),
-            way: ground.configs.why.clone(),
-        },
-        source: SourceUsed {
-            nvr: header.nvr.clone(),
-            file: ground.file.clone(),
-            size: header.size,
-            sha256: header.sha256.clone(),
-            signature: header.signature.clone(),
-            vouched_by: source.voucher,
-            tree: tree.clone(),
-        },
-        user: ground.user.clone(),
-        layout: ground.layout.clone(),
-        prepare: match &host.builder {
-            Builder::Missing(name) => vec![commands::useradd(host, name)],
-            Builder::Me | Builder::Other(_) => Vec::new(),
-        },
-        steps: ground.steps(edits),
-        notes: notes(&ground, &tree),
+    let frame = Frame {
+        request,
+        choice,
+        subject,
+        host,
+        user,
+        arch,
+        layout,
+        tree,
+        range,
+        ipvs: facts.ipvs,
+        file,
+        routes,
         warnings,
-        reproduce: request.reproduce.clone(),
+    };
+    let plan = match (route, subject) {
+        (Route::Param, _) => param::plan(&frame)?,
+        (Route::Kernel, Subject::Source(source)) => kernel::plan(&frame, source)?,
+        (Route::Tree, Subject::Source(source)) => tree::plan(&frame, source)?,
+        (Route::Kernel | Route::Tree, Subject::Named(nvr)) => {
+            return Err(routes::Error::NeedsSource { route, nvr: nvr.to_string() }.into());
+        }
+        // Here goes `module::plan(&frame, source)`, in a file of its own beside the others. Until it is there,
+        // `compare` says that the route does not work, and `settle` never returns it.
+        (Route::Module, _) => return Err(routes::refused(route, &frame.routes).into()),
     };
     Ok(match request.until {
         Some(last) => plan.until(last),
@@ -152,7 +205,7 @@ fn builder(host: &Host) -> Result<Account, Error> {
 pub fn host_ready(request: &Request, host: &Host) -> Result<Account, Error> {
     let user = builder(host)?;
     tools(request, host)?;
-    for place in [&host.work, &host.out] {
+    for place in [&host.work, &host.out].into_iter().chain(&host.tree) {
         if let Some(refused) = &place.refused {
             return Err(Error::Place { path: place.path.clone(), refused: refused.clone() });
         }
@@ -168,74 +221,17 @@ fn tools(request: &Request, host: &Host) -> Result<(), Error> {
     if matches!(host.builder, Builder::Missing(_)) {
         needed.push("useradd");
     }
+    needed.extend(tree::tools(request));
     let programs: Vec<String> =
         needed.into_iter().filter(|name| !host.tools.contains_key(*name)).map(str::to_owned).collect();
     if programs.is_empty() { Ok(()) } else { Err(Error::NoTools { programs }) }
 }
 
 /// The tree's own word counts; the recipe's where the tree says nothing.
-fn in_range(request: &Request, recipe: &Recipe, tree: &TreeFacts) -> Result<(), Error> {
+fn in_range(request: &Request, recipe: &Recipe, tree: &TreeFacts) -> Result<Range, Error> {
     let (range, origin): (Range, String) = match &tree.range {
         Some((range, file)) => (*range, format!("{file} of this kernel")),
         None => (recipe.option.range, format!("recipe {}", recipe.name)),
     };
-    if range.contains(request.bits) { Ok(()) } else { Err(Error::Range { bits: request.bits, range, origin }) }
-}
-
-/// Warns of a file that had the option more than once: each of the lines is set.
-fn twice(edit: &FileEdit) -> Option<String> {
-    let option = |change: &&Change| change.after.starts_with(&format!("{OPTION}="));
-    let lines: Vec<String> = edit.changes.iter().filter(option).map(|change| change.line.to_string()).collect();
-    (lines.len() > 1).then(|| {
-        format!("`{}` has {OPTION} {} times (lines {}): all are set", edit.file, lines.len(), lines.join(", "))
-    })
-}
-
-/// Warns of each symbol of `--set` that no file of the source package names: kconfig drops what it does not know without
-/// a word, and the packages are found to lack it only after the build.
-fn strangers(request: &Request, source: &Source) -> Vec<String> {
-    let named = |symbol: &str| source.texts.values().any(|text| !config::values(text, symbol).is_empty());
-    let strange = request.set.iter().map(Setting::symbol).filter(|symbol| !named(symbol));
-    strange.map(|symbol| format!("no config source names {symbol}: is it spelt as the kernel spells it?")).collect()
-}
-
-/// Warns of a release that is only the recipe's word.
-fn not_evaluated(ground: &Ground<'_>) -> Option<String> {
-    let Ground { spec, recipe, released, .. } = ground;
-    let unknown: Vec<String> = released.carried.unknown.iter().map(ToString::to_string).collect();
-    let why = if unknown.is_empty() { "it gives another release".to_owned() } else { unknown.join("; ") };
-    (!released.used.evaluated).then(|| {
-        format!(
-            "`{spec}` could not be evaluated ({why}): the release is the one that recipe {} knows, and rpm is asked \
-             before the build",
-            recipe.name
-        )
-    })
-}
-
-fn notes(ground: &Ground<'_>, tree: &TreeFacts) -> Vec<String> {
-    let Ground { recipe, host, configs, .. } = ground;
-    let mut notes = Vec::new();
-    if tree.kind == Some(Kind::Parameter) {
-        let since = recipe.option.parameter_since.as_deref().unwrap_or("this one");
-        notes.push(format!(
-            "this kernel has the module parameter conn_tab_bits (in {} since {since}): a line `options ip_vs \
-             conn_tab_bits=N` in /etc/modprobe.d does the same without a rebuild",
-            recipe.name
-        ));
-    }
-    if tree.kind.is_none() {
-        notes.push(format!("the kernel tree could not be read: the range is the one of recipe {}", recipe.name));
-    }
-    if !configs.without_ipvs.is_empty() {
-        notes.push(format!("without IPVS, and left as they are: {}", configs.without_ipvs.join(", ")));
-    }
-    if !host.rpm_database {
-        notes.push(
-            "this host's packages are not in an rpm database, so rpmbuild gets --nodeps and the spec's BuildRequires \
-             go unchecked"
-                .into(),
-        );
-    }
-    notes
+    if range.contains(request.bits) { Ok(range) } else { Err(Error::Range { bits: request.bits, range, origin }) }
 }

@@ -1,7 +1,7 @@
 //! Which files are edited, and how: worked out on the texts of the source package, so that an edit that does not apply
 //! is known before anything was done.
 
-use super::decide::Ground;
+use super::routes::kernel::Ground;
 use super::step::{Edit, FileEdit, apply_all};
 use super::{Error, Source};
 use crate::digest;
@@ -13,7 +13,7 @@ use crate::ipvs::bits::OPTION;
 pub(super) fn plan(ground: &Ground<'_>, source: &Source) -> Result<Vec<FileEdit>, Error> {
     let Ground { request, recipe, configs, .. } = ground;
     let size = Setting::number(OPTION, request.bits.get().into());
-    let own = configs.of_arch(&ground.arch);
+    let own = configs.of_arch(&ground.frame.arch);
     let mut planned: Vec<(&str, Vec<Edit>)> = Vec::new();
     for file in &configs.edit {
         let setting = size.clone();
@@ -41,7 +41,7 @@ fn edit(ground: &Ground<'_>, source: &Source, file: &str, edits: Vec<Edit>) -> R
     })?;
     let edited = apply_all(&edits, file, text)?;
     let sha256 = digest::sha256(&edited.text);
-    let layout = &ground.layout;
+    let layout = &ground.frame.layout;
     // The spec lies in SPECS, everything else in SOURCES.
     let path = if file == ground.spec { layout.spec(file) } else { layout.sources().join(file) };
     Ok(FileEdit { file: file.to_owned(), path, edits, changes: edited.changes, sha256 })

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::host::Refused;
+use super::routes;
 use crate::edit::{self, spec};
 use crate::ipvs::bits::{Bits, MODULE, Range};
 
@@ -32,6 +33,9 @@ pub enum Error {
         /// What would have been needed.
         missing: String,
     },
+    /// The route is not taken.
+    #[error(transparent)]
+    Route(#[from] routes::Error),
     /// IPVS is not a module.
     #[error("`{file}` of `{srpm}` says {MODULE}=y, expected =m: what proves the table is ip_vs.ko")]
     BuiltIn {
@@ -304,6 +308,7 @@ impl Error {
             | Self::Republished { .. }
             | Self::OtherSigner { .. } => 6,
             Self::Edit(_) | Self::Spec(_) | Self::InTree { .. } => 7,
+            Self::Route(error) => error.exit_code(),
         }
     }
 }

@@ -13,6 +13,7 @@ impl Error {
                 "ask for a value in {range}; a larger table is not needed for more connections, only for shorter \
                  chains"
             ),
+            Self::Route(error) => return error.hint(),
             Self::Unknown { .. } | Self::Release { .. } => {
                 "say `--recipe NAME` if you know the family, or write a recipe and pass it as `--recipe FILE`: \
                  CONTRIBUTING.md says how"
@@ -103,6 +104,7 @@ fn install_hint(programs: &[String]) -> String {
         (other, _) => match other {
             "gcc" => "gcc",
             "make" => "make",
+            "depmod" => "kmod",
             _ => "busybox",
         },
     };

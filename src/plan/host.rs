@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::request::BaseConfig;
+
 /// The machine and who uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
@@ -28,6 +30,12 @@ pub struct Host {
     pub work: Place,
     /// The directory for results, and whether it can be used.
     pub out: Place,
+    /// The directory for the source tree of the route `tree`, and whether it can be used.
+    pub tree: Option<Place>,
+    /// What `uname -r` says here.
+    pub running: String,
+    /// `/boot/config-*` of the running kernel, if it can be read.
+    pub running_config: Option<BaseConfig>,
     /// The kernel whose results are already there, as their manifest names it.
     pub out_holds: Option<String>,
 }

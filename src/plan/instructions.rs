@@ -1,21 +1,54 @@
-//! INSTALL.md: the template that comes with the program, or the user's own, filled in.
+//! INSTALL.md: the template that comes with the program for each route, or the user's own, filled in.
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, UndefinedBehavior, context as values};
+use std::collections::BTreeMap;
 
-/// The name of the template, in templates/ and in a directory given with `--templates`.
-pub const NAME: &str = "install.md";
-/// The text that comes with the program.
-pub const BUILT_IN: &str = include_str!("../../templates/install.md");
+use serde::{Deserialize, Serialize};
 
-/// What a template may say.
+use super::routes::Route;
+use super::template;
+pub use super::template::Error;
+
+/// A template as it comes with the program.
+#[derive(Debug, Clone, Copy)]
+pub struct Template {
+    /// Its name, in templates/ and in a directory given with `--templates`.
+    pub name: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+/// Returns the template that comes with the program.
+#[must_use]
+pub fn built_in(route: Route) -> Template {
+    let (name, text) = match route {
+        Route::Tree => ("install-tree.md", include_str!("../../templates/install-tree.md")),
+        Route::Kernel | Route::Module => ("install.md", include_str!("../../templates/install.md")),
+        Route::Param => ("install-param.md", include_str!("../../templates/install-param.md")),
+    };
+    Template { name, text }
+}
+
+/// The user's own templates by name; where there is none, the program's counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Templates(pub BTreeMap<String, String>);
+
+impl Templates {
+    /// Returns the text for a route.
+    #[must_use]
+    pub fn of(&self, route: Route) -> String {
+        let Template { name, text } = built_in(route);
+        self.0.get(name).map_or(text, String::as_str).to_owned()
+    }
+}
+
+/// What a template may say, whatever the route.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Values {
     /// Name of the kernel package.
     pub kernel: String,
     /// Name, version and release.
     pub nvr: String,
-    /// What `uname -r` will say.
+    /// What `uname -r` says of the kernel.
     pub uname_r: String,
     /// The table's bits.
     pub bits: u8,
@@ -25,35 +58,76 @@ pub struct Values {
     pub update: Vec<String>,
     /// Packages installed beside older ones (`rpm -i`).
     pub install: Vec<String>,
+    /// What only one route has to say.
+    #[serde(flatten)]
+    pub more: More,
 }
 
-/// Why a template gives no text: what is wrong, and in which line.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the template is not valid: {0}")]
-pub struct Error(String);
+/// What the instructions of one route say beyond [`Values`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct More {
+    /// Route `param`: IPVS is built into the kernel.
+    #[serde(default)]
+    pub builtin: bool,
+    /// Route `param`: the settings of a director come along.
+    #[serde(default)]
+    pub tune: bool,
+    /// Route `param`: the kernel's range, and what it does with a value outside.
+    #[serde(default)]
+    pub range: String,
+    /// Route `tree`: where the tree is.
+    #[serde(default)]
+    pub tree: String,
+    /// Route `tree`: where its configuration comes from.
+    #[serde(default)]
+    pub config: String,
+    /// Route `tree`: the first line of its configuration.
+    #[serde(default)]
+    pub platform: String,
+    /// Route `tree`: the archive with kernel and modules.
+    #[serde(default)]
+    pub archive: String,
+    /// Route `tree`: the root into which it is installed; empty if it is not.
+    #[serde(default)]
+    pub installed: String,
+}
+
+/// The instructions of one plan: a template, and what it may say beyond what the results tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Instructions {
+    /// The template's name, for messages.
+    pub name: String,
+    /// Its text.
+    pub template: String,
+    /// What only this route has to say.
+    pub more: More,
+}
+
+impl Instructions {
+    /// Returns the instructions of a route.
+    #[must_use]
+    pub fn new(route: Route, templates: &Templates, more: More) -> Self {
+        Self { name: built_in(route).name.to_owned(), template: templates.of(route), more }
+    }
+}
 
 /// Fills in a template.
 ///
 /// # Errors
 /// It is no template, or names a value that there is not.
-pub fn render(template: &str, values: &Values) -> Result<String, Error> {
-    let failed = |error: minijinja::Error| Error(format!("{error}"));
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build().map_err(failed)?);
-    environment.add_template(NAME, template).map_err(failed)?;
-    let Values { kernel, nvr, uname_r, bits, buckets, update, install } = values;
-    let template = environment.get_template(NAME).map_err(failed)?;
-    template.render(values! { kernel, nvr, uname_r, bits, buckets, update, install }).map_err(failed)
+pub fn render(name: &str, text: &str, values: &Values) -> Result<String, Error> {
+    template::fill(name, text, values)
 }
 
 /// Checks a template before hours are spent, by filling it in for once.
 ///
 /// # Errors
 /// As [`render`].
-pub fn check(template: &str) -> Result<(), Error> {
+pub fn check(name: &str, text: &str) -> Result<(), Error> {
     let one = || vec!["x.rpm".to_owned()];
-    render(template, &Values { update: one(), install: one(), ..Values::default() }).map(|_| ())
+    render(name, text, &Values { update: one(), install: one(), ..Values::default() }).map(|_| ())
 }
 
 #[cfg(test)]
@@ -61,15 +135,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_template_is_valid_and_ends_with_a_line() {
-        check(BUILT_IN).unwrap();
-        assert!(render(BUILT_IN, &Values::default()).unwrap().ends_with('\n'));
+    fn the_built_in_templates_are_valid_and_end_with_a_line() {
+        for route in Route::ALL {
+            let Template { name, text } = built_in(route);
+            check(name, text).unwrap();
+            assert!(render(name, text, &Values::default()).unwrap().ends_with('\n'), "{name}");
+        }
     }
 
     #[test]
     fn a_template_that_names_what_there_is_not_says_where() {
-        let error = check("{{ nvr }}\n{{ nrv }}\n").unwrap_err().to_string();
+        let error = check("install.md", "{{ nvr }}\n{{ nrv }}\n").unwrap_err().to_string();
         assert!(error.contains("install.md:2"), "{error}");
-        assert!(check("{% if %}").is_err());
+        assert!(check("install.md", "{% if %}").is_err());
     }
 }

@@ -103,6 +103,12 @@ impl Layout {
         self.work.join("guest")
     }
 
+    /// Where a compiled tree installs its modules before they are handed over.
+    #[must_use]
+    pub fn stage(&self) -> PathBuf {
+        self.work.join("stage")
+    }
+
     /// The logs.
     #[must_use]
     pub fn logs(&self) -> PathBuf {

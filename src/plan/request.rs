@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::instructions::Templates;
+use super::routes::Route;
 use crate::edit::config::Setting;
 use crate::event::Stage;
 use crate::ipvs::bits::Bits;
@@ -14,6 +16,12 @@ use crate::rpm::nvr::BuildId;
 pub struct Request {
     /// The value.
     pub bits: Bits,
+    /// The way to it; `None` for the cheapest that works.
+    pub route: Option<Route>,
+    /// What the route `param` is to do.
+    pub param: Param,
+    /// What the route `tree` is to do.
+    pub tree: Tree,
     /// The source package, as an absolute path.
     pub srpm: PathBuf,
     /// Architecture; `None` for the machine's.
@@ -42,10 +50,49 @@ pub struct Request {
     pub fresh: bool,
     /// Boot the result.
     pub boot: bool,
-    /// The template of INSTALL.md.
-    pub template: String,
+    /// The user's own templates.
+    pub templates: Templates,
     /// The command line that asks for the same again.
     pub reproduce: String,
+}
+
+impl Request {
+    /// Returns the options given that a parameter cannot meet: they change more of the kernel than its table.
+    #[must_use]
+    pub fn beyond_parameter(&self) -> Vec<&'static str> {
+        let given = [("--set", !self.set.is_empty()), ("--patch", !self.patches.is_empty()), ("--boot", self.boot)];
+        given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
+    }
+}
+
+/// What the route `param` is to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Param {
+    /// Bring the settings of a director along.
+    pub tune: bool,
+    /// IPVS is built into the kernel.
+    pub built_in: bool,
+}
+
+/// What the route `tree` is to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tree {
+    /// Where the tree goes, as an absolute path.
+    pub dir: PathBuf,
+    /// The configuration to start from; `None` for the source package's own.
+    pub config: Option<BaseConfig>,
+    /// The root of the system into which the kernel is installed; `None` if it is not.
+    pub install: Option<PathBuf>,
+}
+
+/// A configuration to start from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BaseConfig {
+    /// Where it is from, for messages.
+    pub origin: String,
+    /// Its text.
+    pub text: String,
 }
 
 /// A patch given by the user.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::step::{FileEdit, Gate};
+use super::routes::{Comparison, Route, Verdict};
+use super::step::{FileEdit, Gate, Moment, Refresh, Tree};
 use super::{Plan, Step};
 use crate::command::Command;
 use crate::edit::config::Setting;
@@ -10,25 +11,36 @@ use crate::rpm::trust::{PinnedBy, Signature};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "kernel    {} (uname -r: {})", self.nvr, self.uname_r)?;
+        match self.route {
+            Route::Kernel | Route::Tree => writeln!(f, "kernel    {} (uname -r: {})", self.nvr, self.uname_r)?,
+            Route::Param | Route::Module => {
+                writeln!(f, "package   {}", self.nvr)?;
+                writeln!(f, "kernel    the distribution's {}", self.uname_r)?;
+            }
+        }
         writeln!(f, "table     {} bits, {} buckets", self.bits, self.bits.buckets())?;
-        writeln!(f, "source    {} ({} bytes, sha256 {})", self.source.file, self.source.size, self.source.sha256)?;
-        writeln!(f, "signed    {}", Signed(&self.source.signature))?;
+        self.show_routes(f)?;
+        if let Some(source) = &self.source {
+            writeln!(f, "source    {} ({} bytes, sha256 {})", source.file, source.size, source.sha256)?;
+            writeln!(f, "signed    {}", Signed(&source.signature))?;
+        }
         writeln!(f, "recipe    {} ({})", self.recipe.name, self.recipe.why)?;
         for assumed in &self.recipe.assumed {
             writeln!(f, "assumed   {assumed}")?;
         }
         writeln!(f, "set in    {}", self.recipe.way)?;
-        let how = if self.release.evaluated {
-            "the spec, evaluated"
-        } else {
-            "the recipe's word: the spec could not be evaluated"
-        };
-        writeln!(f, "release   {} ({how}; {})", self.nvr.release, self.release.carrier)?;
-        if let Some(dist) = &self.release.dist {
-            writeln!(f, "dist      {dist} (the source package's: this spec takes the building host's)")?;
+        if let Some(release) = &self.release {
+            let how = if release.evaluated {
+                "the spec, evaluated"
+            } else {
+                "the recipe's word: the spec could not be evaluated"
+            };
+            writeln!(f, "release   {} ({how}; {})", self.nvr.release, release.carrier)?;
+            if let Some(dist) = &release.dist {
+                writeln!(f, "dist      {dist} (the source package's: this spec takes the building host's)")?;
+            }
         }
-        let range = match &self.source.tree.range {
+        let range = match self.source.as_ref().and_then(|source| source.tree.range.as_ref()) {
             Some((range, file)) => format!("{range} ({file} of this kernel)"),
             None => format!("from recipe {}", self.recipe.name),
         };
@@ -44,6 +56,15 @@ impl fmt::Display for Plan {
             writeln!(f, "\n{}. {}", index + 1, step.stage())?;
             self.step(f, step)?;
         }
+        if let Some(install) = &self.install {
+            writeln!(
+                f,
+                "\nat last, as whoever started kbuild, {} goes below {}",
+                install.archive,
+                install.root.display()
+            )?;
+            install.commands.iter().try_for_each(|command| show_command(f, command, false))?;
+        }
         for (kind, lines) in [("note", &self.notes), ("warning", &self.warnings)] {
             for line in lines {
                 writeln!(f, "\n{kind}: {line}")?;
@@ -54,6 +75,46 @@ impl fmt::Display for Plan {
 }
 
 impl Plan {
+    /// The routes, a line each, with a mark before the one that is taken.
+    fn show_routes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, each) in self.routes.iter().enumerate() {
+            let Comparison { route, verdict, cost, takes, signed } = each;
+            let head = if index == 0 { "routes" } else { "" };
+            let mark = if *route == self.route { '*' } else { ' ' };
+            match verdict {
+                Verdict::Works { why } => {
+                    writeln!(f, "{head:8}{mark} {route:6}  works: {why}")?;
+                    writeln!(f, "{:18}{cost}, {takes}, {signed}", "")?;
+                }
+                Verdict::Fails { why } => writeln!(f, "{head:8}{mark} {route:6}  does not work: {why}")?,
+            }
+        }
+        Ok(())
+    }
+
+    fn show_tree(&self, f: &mut fmt::Formatter<'_>, tree: &Tree) -> fmt::Result {
+        let config = tree.config.as_ref().map_or("the one that %prep resolved", |config| &config.origin);
+        writeln!(f, "  tree           {}", tree.dir.display())?;
+        writeln!(f, "  EXTRAVERSION   {}", tree.extraversion)?;
+        writeln!(f, "  .config        {config}, with `{}` on its first line", tree.platform)?;
+        writeln!(f, "  it says        {}", settings(&tree.expected))?;
+        if let Some(Refresh { make, targets }) = &tree.refresh {
+            writeln!(f, "  brought up to date by the first of {} that the tree has", targets.join(", "))?;
+            show_command(f, make, false)?;
+        }
+        if let Some(clean) = &tree.clean {
+            writeln!(f, "  before it is configured")?;
+            show_command(f, clean, false)?;
+        }
+        if let Some(compile) = &tree.compile {
+            writeln!(f, "  compiled by {}", self.user.name)?;
+            compile.commands.iter().try_for_each(|command| show_command(f, command, false))?;
+            writeln!(f, "  ip_vs.ko holds {}", compile.bits)?;
+            writeln!(f, "  archive        {}", compile.archive)?;
+        }
+        Ok(())
+    }
+
     fn step(&self, f: &mut fmt::Formatter<'_>, step: &Step) -> fmt::Result {
         match step {
             Step::Verify { srpm, .. } => writeln!(f, "  {} has the digests above", srpm.display()),
@@ -72,6 +133,18 @@ impl Plan {
                 show_command(f, command, true)?;
                 show_gate(f, gate)
             }
+            Step::Package { files, command } => {
+                for file in files {
+                    writeln!(f, "  {}", file.path.display())?;
+                    file.text.lines().try_for_each(|line| writeln!(f, "    | {line}"))?;
+                }
+                writeln!(f, "  run as {}", self.user.name)?;
+                show_command(f, command, true)
+            }
+            Step::ProveSetting { required, bits } => {
+                writeln!(f, "  required       {}", required.join(" "))?;
+                writeln!(f, "  they set       conn_tab_bits={bits}")
+            }
             Step::Prove { required, expected, bits, .. } => {
                 let required = if required.is_empty() { "what the spec promises".into() } else { required.join(" ") };
                 writeln!(f, "  required       {required}")?;
@@ -81,9 +154,15 @@ impl Plan {
             Step::Boot { qemu, bits, limit, .. } => {
                 writeln!(f, "  {} (no KVM), at most {limit} s, must say size={}", qemu.display(), bits.buckets())
             }
+            Step::Tree(tree) => self.show_tree(f, tree),
             Step::Collect { install, update, .. } => {
-                writeln!(f, "  rpm -i         {}", install.join(" "))?;
-                writeln!(f, "  rpm -U         {}", update.join(" "))
+                if install.is_empty() && update.is_empty() {
+                    writeln!(f, "  logs, checksums, and how to go on")?;
+                }
+                for (how, packages) in [("-i", install), ("-U", update)].iter().filter(|(_, list)| !list.is_empty()) {
+                    writeln!(f, "  rpm {how}         {}", packages.join(" "))?;
+                }
+                Ok(())
             }
         }
     }
@@ -112,6 +191,9 @@ fn show_command(f: &mut fmt::Formatter<'_>, command: &Command, environment: bool
 }
 
 fn show_gate(f: &mut fmt::Formatter<'_>, gate: &Gate) -> fmt::Result {
+    if gate.moment == Moment::AtTheEnd {
+        writeln!(f, "  it ends after %prep")?;
+    }
     writeln!(f, "  after %prep, BUILD/{} must say {}", gate.resolved.join(" or "), settings(&gate.expected))
 }
 

@@ -97,13 +97,21 @@ pub fn wanted(file: &str) -> Want {
 /// with it.
 #[must_use]
 pub fn wanted_of_tree(path: &str) -> bool {
-    sources::FILES.contains(&path) || is_defconfig(path)
+    sources::FILES.contains(&path) || is_defconfig(path) || is_of_an_era(path)
+}
+
+/// Whether a file of the tree tells which tools are too young for it (`preflight.rs`).
+fn is_of_an_era(path: &str) -> bool {
+    matches!(path, "Makefile" | "arch/x86/Makefile" | "arch/x86_64/Makefile" | "kernel/timeconst.pl")
+        || path.starts_with("include/linux/compiler-gcc")
 }
 
 /// Whether a file of the kernel's tree is worth keeping, with this content.
 #[must_use]
 pub fn kept_of_tree(path: &str, text: &[u8]) -> bool {
-    sources::FILES.contains(&path) || (is_defconfig(path) && !config::values(text, OPTION).is_empty())
+    sources::FILES.contains(&path)
+        || is_of_an_era(path)
+        || (is_defconfig(path) && !config::values(text, OPTION).is_empty())
 }
 
 /// Whether a path in the tree is that of a configuration, such as `arch/x86/configs/openeuler_defconfig`.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::request::Patch;
+use super::instructions::Instructions;
+use super::request::{BaseConfig, Patch};
 use crate::command::Command;
 use crate::edit::config::Setting;
 use crate::edit::{self, Change, Edited, config, hook, spec};
@@ -14,7 +15,6 @@ use crate::ipvs::bits::Bits;
 /// One stage with its details.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
-#[expect(clippy::large_enum_variant, reason = "a plan has a handful of steps")]
 pub enum Step {
     /// Make sure that the package is still the one that was planned for.
     Verify {
@@ -50,6 +50,20 @@ pub enum Step {
         /// Packages that the recipe expects beside those.
         expected: Vec<String>,
     },
+    /// Build a package of files that are written here and now.
+    Package {
+        /// The spec and its sources.
+        files: Vec<TextFile>,
+        /// The build.
+        command: Command,
+    },
+    /// Read back from the built packages how they set the parameter.
+    ProveSetting {
+        /// Packages that must be there.
+        required: Vec<String>,
+        /// What the parameter must be set to.
+        bits: Bits,
+    },
     /// Read the built packages.
     Prove {
         /// Packages that must be there.
@@ -72,14 +86,16 @@ pub enum Step {
         /// How long the guest may take, in seconds.
         limit: u64,
     },
+    /// Move the prepared tree where it is wanted, configure it, and compile it if that is wanted.
+    Tree(Box<Tree>),
     /// Hand the results over.
     Collect {
         /// Packages installed beside older ones.
         install: Vec<String>,
         /// Packages that replace older ones.
         update: Vec<String>,
-        /// The template of INSTALL.md.
-        template: String,
+        /// INSTALL.md.
+        instructions: Instructions,
     },
 }
 
@@ -91,12 +107,76 @@ impl Step {
             Self::Verify { .. } => Stage::Verify,
             Self::Unpack { .. } => Stage::Unpack,
             Self::Edit { .. } => Stage::Edit,
-            Self::Build { .. } => Stage::Build,
-            Self::Prove { .. } => Stage::Prove,
+            Self::Build { .. } | Self::Package { .. } => Stage::Build,
+            Self::Prove { .. } | Self::ProveSetting { .. } => Stage::Prove,
             Self::Boot { .. } => Stage::Boot,
+            Self::Tree(_) => Stage::Tree,
             Self::Collect { .. } => Stage::Collect,
         }
     }
+}
+
+/// What is done with the prepared tree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Tree {
+    /// Where it goes.
+    pub dir: PathBuf,
+    /// Globs of the resolved configs below BUILD, of which the one with the shortest name is the kernel's own; the tree is
+    /// the directory around it that has the kernel's Makefile.
+    pub resolved: Vec<String>,
+    /// Takes out what `%prep` may have made, as the specs do before they build; nothing where make is not needed.
+    pub clean: Option<Command>,
+    /// The configuration to start from; nothing for the resolved one.
+    pub config: Option<BaseConfig>,
+    /// The first line of the configuration, which tells the specs' scripts for which architecture it is.
+    pub platform: String,
+    /// What is set in the configuration.
+    pub edits: Vec<Edit>,
+    /// What `EXTRAVERSION` is set to in the Makefile, as the spec does it when it builds.
+    pub extraversion: String,
+    /// Brings a configuration that is not this tree's own up to date; the first target that the tree has.
+    pub refresh: Option<Refresh>,
+    /// What the configuration must say in the end.
+    pub expected: Vec<Setting>,
+    /// The compilation; nothing if only the tree is wanted.
+    pub compile: Option<Compile>,
+}
+
+/// How a configuration is brought up to date.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Refresh {
+    /// make in the tree, without a target.
+    pub make: Command,
+    /// The targets that ask nothing, best first.
+    pub targets: Vec<String>,
+}
+
+/// How the tree is compiled, and what is taken from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Compile {
+    /// The commands, in order; the last one installs the modules below `stage`.
+    pub commands: Vec<Command>,
+    /// Where the modules are installed before they are handed over.
+    pub stage: PathBuf,
+    /// Where the kernel's image may be in the tree; the first one that is there counts.
+    pub images: Vec<String>,
+    /// The archive among the results, with all that is to be installed.
+    pub archive: String,
+    /// What `ip_vs.ko` must hold.
+    pub bits: Bits,
+}
+
+/// A file that is written as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TextFile {
+    /// Where.
+    pub path: PathBuf,
+    /// Its content.
+    pub text: String,
 }
 
 /// The edit of one file: what is done, and what it did when it was planned.
@@ -177,10 +257,22 @@ pub fn apply_all(edits: &[Edit], file: &str, text: &[u8]) -> Result<Edited, edit
     Ok(all)
 }
 
+/// When %prep has ended, as rpmbuild's output shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Moment {
+    /// When it says that %build begins (`-bb`, `-ba`).
+    BeforeBuild,
+    /// When it has ended itself (`-bp`).
+    AtTheEnd,
+}
+
 /// What is checked as soon as %prep has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Gate {
+    /// When it is checked.
+    pub moment: Moment,
     /// Globs of the resolved configs below BUILD; the first one that matches anything counts.
     pub resolved: Vec<String>,
     /// Globs of configs of flavours that are built without IPVS.

@@ -47,6 +47,21 @@ pub fn module_name(path: &str) -> Option<(&str, &str)> {
     matches!(ending, "" | ".xz" | ".gz" | ".zst" | ".bz2" | ".lz4" | ".lzma" | ".lzo").then_some((name, uname_r))
 }
 
+/// Whether any of the packages has a kernel's config or its `ip_vs.ko`.
+///
+/// # Errors
+/// A package cannot be read.
+pub fn any_of_a_kernel(packages: &[PathBuf]) -> Result<bool, binary::Error> {
+    for package in packages {
+        let is_of_a_kernel =
+            |path: &String| is_config(path) || module_name(path).is_some_and(|(name, _)| name == "ip_vs");
+        if binary::header(package)?.files.iter().any(is_of_a_kernel) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Looks at all packages; `seen` is told of each finding as it is made.
 ///
 /// # Errors
@@ -111,8 +126,9 @@ fn unseen(findings: &[Finding]) -> Vec<Finding> {
     missing
 }
 
-/// Level 4 on one module.
-fn module(subject: &str, elf: &[u8], bits: Bits) -> Finding {
+/// Level 4 on one module: `subject` says which.
+#[must_use]
+pub fn module(subject: &str, elf: &[u8], bits: Bits) -> Finding {
     let verdict = match module::inspect(elf) {
         Ok(found) if found.bits == u32::from(bits.get()) => Verdict::Holds {
             evidence: match found.kind {

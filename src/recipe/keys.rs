@@ -83,6 +83,7 @@ pub(super) const TOP: &[Key] = &[
     must("packages", Kind::Table(PACKAGES), "says what comes out, and how it is installed"),
     must("switches", Kind::Table(SWITCHES), "lists what `--with` and `--without` can change"),
     must("requires", Kind::Table(REQUIRES), "lists what has to be installed to build"),
+    must("needs", Kind::Table(NEEDS), "says how much of a machine a build takes"),
     must("vault", Kind::Table(VAULT), "says where source packages are to be had"),
     must("trust", Kind::Table(TRUST), "lists the keys that sign source packages"),
     must("example", Kind::Table(EXAMPLE), "is what the table in README.md says of the family"),
@@ -103,6 +104,7 @@ const SPEC: &[Key] = &[
 const OPTION: &[Key] = &[
     must("range", Kind::Table(RANGE), "are the values that the kernels take, unless their Kconfig says otherwise"),
     may("parameter-since", Kind::Text, "is the first release in which the size is a module parameter"),
+    may("outside", Kind::Text, "says what a kernel does with a value of the parameter outside the range"),
     must(
         "resolved",
         Kind::Some(&Kind::Glob),
@@ -163,6 +165,16 @@ const SWITCHES: &[Key] = &[
 
 const REQUIRES: &[Key] =
     &[must("dnf", TEXTS, "are packages of EL and Fedora"), must("apt", TEXTS, "are packages of Debian")];
+
+const NEEDS: &[Key] = &[
+    must("disk", Kind::Table(DISK), "is the room in the work directory, as a multiple of the source package's size"),
+    must("memory", Kind::Number(1, 1_000_000), "is what each job takes, in megabytes"),
+];
+
+const DISK: &[Key] = &[
+    must("full", Kind::Number(1, 10_000), "is for everything that the distribution builds"),
+    must("fleet", Kind::Number(1, 10_000), "is for what a fleet installs"),
+];
 
 const VAULT: &[Key] = &[
     may("points", Kind::Map(&Kind::Text), "give the point release to the first number of a release"),

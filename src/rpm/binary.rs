@@ -54,6 +54,8 @@ pub struct Header {
     pub arch: String,
     /// Paths of all files that are regular files in the payload.
     pub files: Vec<String>,
+    /// The script that runs after it was installed, if it has one.
+    pub post_install: Option<String>,
 }
 
 /// Reads the header of a package.
@@ -76,6 +78,7 @@ pub fn header(path: &Path) -> Result<Header, Error> {
             release: metadata.get_release().map_err(error)?.to_owned(),
         },
         arch: arch.to_owned(),
+        post_install: metadata.get_post_install_script().ok().map(|script| script.script),
         files: entries
             .iter()
             .filter(|entry| entry.file_type() == FileType::Regular)

@@ -105,6 +105,42 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Moves all that is in a directory into another one: by renaming, or, to another file system, by copying.
+///
+/// # Errors
+/// Something could not be moved; what was moved stays where it is then.
+pub fn move_content(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in fs_err::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        match fs_err::rename(entry.path(), &target) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy_tree(&entry.path(), &target)?,
+            Err(error) => return Err(error),
+        }
+    }
+    remove_tree(from)
+}
+
+/// Copies a file, a link, or a directory with all that is in it.
+fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in walkdir::WalkDir::new(from) {
+        let entry = entry?;
+        let target = match entry.path().strip_prefix(from) {
+            Ok(inside) if !inside.as_os_str().is_empty() => to.join(inside),
+            _ => to.to_owned(),
+        };
+        if entry.file_type().is_dir() {
+            fs_err::create_dir(&target)?;
+        } else if entry.file_type().is_symlink() {
+            fs_err::os::unix::fs::symlink(fs_err::read_link(entry.path())?, &target)?;
+        } else {
+            fs_err::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
+
 /// Returns all files below a directory that have this ending, sorted.
 #[must_use]
 pub fn with_ending(dir: &Path, ending: &str) -> Vec<PathBuf> {

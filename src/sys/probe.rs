@@ -10,7 +10,10 @@ use nix::unistd::{AccessFlags, access};
 use super::user::{self, Entry};
 
 /// Programs that a plan may name.
-const TOOLS: [&str; 5] = ["rpmbuild", "rpmspec", "useradd", "qemu-system-x86_64", "busybox"];
+const TOOLS: [&str; 8] =
+    ["rpmbuild", "rpmspec", "useradd", "qemu-system-x86_64", "busybox", "make", "depmod", "installkernel"];
+/// Those of them that are where only root looks.
+const OF_ROOT: [&str; 3] = ["useradd", "depmod", "installkernel"];
 
 /// What can be known without a request.
 #[derive(Debug, Clone)]
@@ -31,6 +34,8 @@ pub struct Facts {
     pub path: String,
     /// Where work goes if the user says nothing.
     pub default_work: PathBuf,
+    /// What `uname -r` says here.
+    pub running: String,
 }
 
 /// Gathers the facts.
@@ -45,6 +50,7 @@ pub fn facts() -> Facts {
         sh_is_bash: fs_err::canonicalize("/bin/sh").is_ok_and(|shell| shell.ends_with("bash")),
         tools: tools(&path),
         default_work: default_work(me.uid),
+        running: fs_err::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
         path,
         me,
     }
@@ -78,6 +84,25 @@ fn path() -> String {
     path.split(':').filter(|entry| entry.starts_with('/')).collect::<Vec<_>>().join(":")
 }
 
+/// Returns the variables that tell programs of a proxy, and those to find programs by.
+#[must_use]
+pub fn for_package_managers() -> BTreeMap<String, String> {
+    let proxies = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy"];
+    let set = proxies.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
+    set.chain([
+        ("PATH".to_owned(), path() + ":/usr/sbin:/sbin"),
+        ("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned()),
+    ])
+    .collect()
+}
+
+/// Returns the program of this name in the directories of a `PATH`, or where root's programs are.
+#[must_use]
+pub fn find(path: &str, name: &str) -> Option<PathBuf> {
+    let runs = |file: &PathBuf| access(file, AccessFlags::X_OK).is_ok() && file.is_file();
+    path.split(':').chain(["/usr/sbin", "/sbin"]).map(|dir| Path::new(dir).join(name)).find(runs)
+}
+
 /// Finds each program: `KBUILD_RPMBUILD=/path` and the like first, then `PATH`, then where root's programs are.
 fn tools(path: &str) -> BTreeMap<String, PathBuf> {
     let runs = |file: &PathBuf| access(file, AccessFlags::X_OK).is_ok() && file.is_file();
@@ -86,7 +111,8 @@ fn tools(path: &str) -> BTreeMap<String, PathBuf> {
         .filter_map(|name| {
             let override_name = format!("KBUILD_{}", name.to_uppercase().replace('-', "_"));
             let named = variable(&override_name).map(PathBuf::from);
-            let dirs = path.split(':').chain((*name == "useradd").then_some("/usr/sbin"));
+            let of_root = OF_ROOT.contains(name).then_some(["/usr/sbin", "/sbin"]);
+            let dirs = path.split(':').chain(of_root.into_iter().flatten());
             let found = named.or_else(|| dirs.map(|dir| Path::new(dir).join(name)).find(runs))?;
             Some(((*name).to_owned(), found))
         })
@@ -158,6 +184,14 @@ pub fn unusable(dir: &Path, account: &Entry) -> Option<(String, String)> {
             format!("name another directory, or `chown {} {shown}`", account.name),
         )
     })
+}
+
+/// Whether a directory is what kernel-devel packages install: Makefiles, headers and scripts of a kernel, without its
+/// sources. Every source tree has `init/main.c`.
+#[must_use]
+pub fn is_headers_tree(dir: &Path) -> bool {
+    let has = |name: &str| fs_err::metadata(dir.join(name)).is_ok();
+    has("Makefile") && has("include") && has("scripts") && !has("init/main.c")
 }
 
 fn allowed(details: &std::fs::Metadata, account: &Entry, bits: u32) -> bool {

@@ -1,13 +1,13 @@
 //! From a release name to a source package: real nginx with the vault's layout, and servers that misbehave.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::support::kbuild::Kbuild;
 use crate::support::sandbox::Sandbox;
-use crate::support::server::{Faulty, Nginx, part, respond};
+use crate::support::server::{Faulty, Nginx, part, read, respond};
+use crate::support::tmpfs::Tmpfs;
 use crate::support::toy::{STOCK, Toy};
 use crate::support::{require, require_root};
 
@@ -251,6 +251,34 @@ fn what_a_server_gets_wrong_is_said_and_the_next_one_is_asked() {
 }
 
 #[test]
+fn a_proxy_of_the_environment_is_asked_unless_it_is_said_to_be_left_out() {
+    let content = package();
+    let file = content.clone();
+    // A proxy that leads to a server that nobody else can reach.
+    let proxy = Faulty::start(move |_, asked, stream| {
+        assert_eq!(asked.what, "CONNECT vault.example.invalid:80");
+        std::io::Write::write_all(stream, b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        let inner = read(stream).unwrap();
+        assert_eq!(inner.what, format!("GET /{FILE}"));
+        part(stream, &inner, &file, "\"v1\"", file.len());
+    });
+    let mirror = ["http://vault.example.invalid/{srpm}".to_owned()];
+    for variable in ["http_proxy", "https_proxy", "ALL_PROXY"] {
+        let sandbox = Sandbox::new();
+        let fetch = sandbox.kbuild().args(["fetch", "--release", STOCK, "--allow-unsigned", "--store"]);
+        let fetch = fetch.arg(store(&sandbox)).args(["--mirror", &mirror[0]]).env(variable, proxy.url());
+        got(&fetch.exits(0).stdout, &content);
+    }
+    let asked = proxy.asked().len();
+    assert_eq!(asked, 3);
+    let sandbox = Sandbox::new();
+    let outcome =
+        fetch(&sandbox, &mirror).env("https_proxy", proxy.url()).env("no_proxy", ".example.invalid,.org").refused(5);
+    outcome.says("vault.example.invalid");
+    assert_eq!(proxy.asked().len(), asked);
+}
+
+#[test]
 fn a_silent_server_is_given_up() {
     let content = package();
     let file = content.clone();
@@ -353,29 +381,6 @@ fn mirrors_of_the_configuration_come_after_the_command_lines_and_before_the_reci
     printed().env("KBUILD_CONFIG", &wrong).refused(3).says("wrong.toml").says("unknown field `mirror`");
 }
 
-/// A file system of its own below a directory, as long as it is held.
-struct Tmpfs(PathBuf);
-
-impl Tmpfs {
-    fn mount(at: PathBuf, size: &str) -> Option<Self> {
-        fs_err::create_dir_all(&at).unwrap();
-        let options = format!("size={size},mode=777");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&at).output().ok()?;
-        mounted.status.success().then_some(Self(at))
-    }
-
-    fn resize(&self, size: &str) {
-        let options = format!("remount,size={size}");
-        assert!(Command::new("mount").args(["-o", &options]).arg(&self.0).status().unwrap().success());
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_is_said_and_what_has_come_is_kept() {
     if !require("nginx") || !require_root() {
@@ -391,7 +396,7 @@ fn a_full_disk_is_said_and_what_has_come_is_kept() {
     let mirror = format!("{}/{{srpm}}", server.url());
     let outcome = fetch(&sandbox, std::slice::from_ref(&mirror)).refused(4);
     outcome.says("the store of source packages cannot be used").says("No space left on device").says("--store DIR");
-    let part = small.0.join("parts").join(format!("{FILE}.part"));
+    let part = small.path().join("parts").join(format!("{FILE}.part"));
     let have = fs_err::metadata(&part).unwrap().len();
     assert!(have > 4096, "{have}");
 

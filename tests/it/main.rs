@@ -13,6 +13,7 @@
 
 mod build;
 mod cli;
+mod doctor;
 mod failures;
 mod families;
 mod fetch;
@@ -20,6 +21,7 @@ mod gate;
 mod hostile;
 mod install;
 mod interrupt;
+mod param;
 mod plan;
 mod privilege;
 mod real_kernel;
@@ -31,4 +33,5 @@ mod spec_variants;
 mod support;
 mod tampered;
 mod tidy;
+mod tree;
 mod verify;

@@ -1,6 +1,8 @@
 //! Linux itself, from Debian's source package under an el6-shaped spec: built for 20 bits and for the stock 12 in one
 //! call, each booted. Takes a quarter of an hour; `scripts/test --quick` leaves it out.
 
+mod param;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};

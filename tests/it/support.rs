@@ -10,6 +10,7 @@ pub(crate) mod rawrpm;
 pub(crate) mod sandbox;
 pub(crate) mod server;
 pub(crate) mod source;
+pub(crate) mod tmpfs;
 pub(crate) mod toy;
 pub(crate) mod user;
 
@@ -31,6 +32,12 @@ pub(crate) fn require_root() -> bool {
 #[must_use]
 pub(crate) fn require(program: &str) -> bool {
     which(program).is_some() || missing(&format!("`{program}`"))
+}
+
+/// Whether a file is there; like [`require_root`].
+#[must_use]
+pub(crate) fn require_file(path: &Path) -> bool {
+    path.is_file() || missing(&format!("`{}`", path.display()))
 }
 
 fn missing(what: &str) -> bool {

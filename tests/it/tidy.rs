@@ -165,7 +165,7 @@ fn crates_that_change_often_have_one_door_each() {
     only(&["clap::", "use clap"], |source| source.room == "cli");
     only(&["nix::", "use nix"], |source| source.room == "sys");
     only(&["ureq::", "use ureq"], |source| source.path == "src/sys/http.rs");
-    only(&["minijinja::", "use minijinja"], |source| source.path == "src/plan/instructions.rs");
+    only(&["minijinja::", "use minijinja"], |source| source.path == "src/plan/template.rs");
 }
 
 #[test]

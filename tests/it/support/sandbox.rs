@@ -67,6 +67,11 @@ impl Sandbox {
         self.path().join("out")
     }
 
+    /// Who starts kbuild.
+    pub(crate) fn who(&self) -> &Who {
+        &self.who
+    }
+
     /// The account of this test: [`TestUser`] says whether it exists.
     ///
     /// # Panics

@@ -93,6 +93,8 @@ impl Drop for Nginx {
 /// A request that the misbehaving server got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Asked {
+    /// Method and target.
+    pub(crate) what: String,
     /// `bytes=N-`, as the number.
     pub(crate) from: Option<usize>,
     /// `If-Range`.
@@ -139,12 +141,17 @@ impl Faulty {
     }
 }
 
-fn read(stream: &TcpStream) -> Option<Asked> {
-    let mut asked = Asked { from: None, version: None };
+/// Reads a request.
+pub(crate) fn read(stream: &TcpStream) -> Option<Asked> {
+    let mut asked = Asked { what: String::new(), from: None, version: None };
     for line in BufReader::new(stream).lines() {
         let line = line.ok()?;
         if line.is_empty() {
             return Some(asked);
+        }
+        if asked.what.is_empty() {
+            line.rsplit_once(' ')?.0.clone_into(&mut asked.what);
+            continue;
         }
         let (name, value) = line.split_once(": ").unwrap_or((&line, ""));
         match name.to_ascii_lowercase().as_str() {

@@ -109,7 +109,9 @@ impl Toy {
 
     /// Adds a file.
     pub(crate) fn write(self, file: &str, text: &str) -> Self {
-        fs_err::write(self.file(file), text).unwrap();
+        let path = self.file(file);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, text).unwrap();
         self
     }
 

@@ -1,0 +1,51 @@
+//! Stage of the route `param`: writes a spec with its sources, and has rpmbuild make the package.
+
+use std::io::Write;
+
+use fs_err::File;
+
+use super::build::Lines;
+use super::{Context, Error};
+use crate::command::Command;
+use crate::event::{Event, Stage};
+use crate::plan::step::TextFile;
+use crate::sys::exec::{self, End, Flow, Moment};
+use crate::sys::files;
+
+pub(super) fn run(context: &mut Context<'_>, texts: &[TextFile], command: &Command) -> Result<(), Error> {
+    let layout = &context.plan.layout;
+    let failed = |source| Error::io("the package's files cannot be written", source);
+    files::remove_tree(&layout.topdir()).map_err(failed)?;
+    for dir in layout.topdir_parts() {
+        fs_err::create_dir_all(&dir).map_err(failed)?;
+    }
+    for file in texts {
+        files::replace_text(&file.path, file.text.as_bytes()).map_err(failed)?;
+    }
+    let version = Command { args: vec!["--version".into()], ..command.clone() };
+    if let Some(first) = exec::read(&version).ok().as_deref().and_then(|text| text.lines().next()) {
+        context.manifest.tools.insert("rpmbuild".into(), first.to_owned());
+    }
+
+    let path = layout.log(Stage::Build);
+    let mut log = File::create(&path).map_err(|source| Error::io("the build log cannot be written", source))?;
+    let mut lines = Lines::default();
+    context.reporter.report(&Event::Exec { command: command.to_string() });
+    let end = exec::watch(command, context.cancel, |moment| {
+        if let Moment::Line(line) = moment {
+            // Only for later reading.
+            let _ = writeln!(log, "{line}");
+            lines.take(line);
+        }
+        Flow::Continue
+    })?;
+    let how = match end {
+        End::Exit(0) => return Ok(()),
+        End::Cancelled(signal) => return Err(Error::Cancelled { signal }),
+        End::Exit(code) => format!("exit code {code}"),
+        End::Killed(signal) => format!("signal {signal}"),
+        End::Stopped => "no word".into(),
+    };
+    let log = context.plan.layout.out_log(Stage::Build);
+    Err(Error::Build { how, phase: "the package".into(), lines: lines.that_matter(), log })
+}

@@ -1,0 +1,54 @@
+//! Templates, filled in: the only user of minijinja.
+//!
+//! Strict: a value that there is not is an error, with the template's name and the line.
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior, Value};
+use serde::Serialize;
+
+/// Why a template gives no text: what is wrong, and in which line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the template is not valid: {0}")]
+pub struct Error(String);
+
+/// Breaks a text into lines of at most `width` characters, where it has blanks.
+pub(super) fn folded(text: &str, width: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
+/// Fills values into a template; `name` is for messages.
+///
+/// # Errors
+/// It is no template, or names a value that there is not.
+pub(super) fn fill(name: &str, template: &str, values: &impl Serialize) -> Result<String, Error> {
+    let failed = |error: minijinja::Error| Error(format!("{error}"));
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build().map_err(failed)?);
+    environment.add_template(name, template).map_err(failed)?;
+    environment.get_template(name).map_err(failed)?.render(Value::from(Serde(values))).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_at_blanks() {
+        assert_eq!(folded("one two  three", 7), "one two\nthree");
+        assert_eq!(folded("unbreakable x", 3), "unbreakable\nx");
+        assert_eq!(folded("", 3), "");
+    }
+}
