@@ -104,11 +104,13 @@ fn read(pattern: &regex::Regex, text: &str, values: &mut BTreeMap<String, String
     }
 }
 
-/// Returns the placeholders of a text: `{tool}`.
+/// Returns the placeholders of a text: `{tool}`, but not rpm's macros: `%{name}`.
 pub(super) fn placeholders(text: &str) -> impl Iterator<Item = &str> {
-    text.split('{').skip(1).filter_map(|rest| {
-        let (name, _) = rest.split_once('}')?;
-        (!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')).then_some(name)
+    text.match_indices('{').filter_map(|(at, _)| {
+        let (before, rest) = text.split_at(at);
+        let (name, _) = rest.strip_prefix('{')?.split_once('}')?;
+        let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        (plain && !before.ends_with('%')).then_some(name)
     })
 }
 

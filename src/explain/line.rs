@@ -18,7 +18,7 @@ static BEFORE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?x)^(?:
         # ISO stamps (GitHub, GitLab with its stream number, Jenkins, plain)
-          \[?\d{4}-\d\d-\d\d[T\ ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:\ ?(?:Z|UTC|[+-]\d\d:?\d\d))?\]?(?:\ \d\d[OE][+\ ]?)?(?:\ |$)
+          \[?\d{4}-\d\d-\d\d[T\ ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:\ ?(?:Z|UTC|[+-]\d\d:?\d\d))?\]?(?:\ \d\d[OE](?:[+\ ]|$)|\ |$)
         | \[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\ {1,2}
         # OBS and the kernel: seconds since the start
         | \[\ *\d+(?:\.\d+)?s?\]\ 

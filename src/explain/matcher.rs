@@ -21,6 +21,8 @@ const BEFORE: usize = 60;
 const AFTER: u64 = 200;
 /// How close a failure must be to what may be harmless.
 const CLOSE: u64 = 80;
+/// How far from the end what waits for ever may stand.
+const END: u64 = 40;
 /// How many causes are told.
 const CAUSES: usize = 5;
 /// How long a kept line may be, in bytes.
@@ -37,6 +39,8 @@ pub struct Explainer<'a> {
     found: Vec<Found>,
     recent: VecDeque<String>,
     last_failure: Option<u64>,
+    /// The last line in which rpmbuild says that a part failed.
+    last_bad_exit: u64,
     /// Whether the last line is one after which everything is well.
     well_at_end: bool,
     went_well: bool,
@@ -70,6 +74,7 @@ impl<'a> Explainer<'a> {
             found: vec![Found::default(); table.rows.len()],
             recent: VecDeque::new(),
             last_failure: None,
+            last_bad_exit: 0,
             well_at_end: false,
             went_well: false,
             warnings: false,
@@ -141,6 +146,9 @@ impl<'a> Explainer<'a> {
             }
             Some(Sign::Failure) => {
                 self.last_failure = Some(line.number);
+                if line.text.contains("Bad exit status") {
+                    self.last_bad_exit = line.number;
+                }
                 let hits = self.found.iter_mut().flat_map(|found| [&mut found.first, &mut found.latest]).flatten();
                 for hit in hits {
                     hit.confirmed |= line.number - hit.line.number <= CLOSE;
@@ -249,7 +257,8 @@ impl<'a> Explainer<'a> {
         if signature.near_failure && !(hit.confirmed || to_the_end <= CLOSE) {
             return None;
         }
-        if signature.at_end && to_the_end > AFTER.min(40) {
+        // Who waits for ever says nothing more; who ended had another reason.
+        if signature.at_end && (to_the_end > END || self.last_bad_exit > hit.line.number) {
             return None;
         }
         let tier = match (signature.weight, ended_well) {

@@ -25,7 +25,7 @@ pub fn report(report: &Report, log: &str) -> String {
             let _ = writeln!(text, "\nthe first lines that look like an error:");
             report.first_errors.iter().for_each(|line| excerpt(&mut text, log, line));
         }
-        if !report.last_lines.is_empty() {
+        if report.outcome != Outcome::Succeeded && !report.last_lines.is_empty() {
             let _ = writeln!(text, "\nthe last lines:");
             report.last_lines.iter().for_each(|line| excerpt(&mut text, log, line));
         }
@@ -47,15 +47,26 @@ fn excerpt(text: &mut String, log: &str, line: &Line) {
     let _ = writeln!(text, "  {log}:{}: {}", line.number, line.text);
 }
 
+/// Returns a cause with its evidence.
+#[must_use]
+pub fn in_short(cause: &Cause, log: &str) -> String {
+    let phase = cause.phase.as_ref().map(|phase| format!(", in {phase}")).unwrap_or_default();
+    format!(
+        "cause: {} ({}{phase})\n  {log}:{}: {}\n  {}",
+        cause.title,
+        cause.name,
+        cause.evidence.number,
+        cause.evidence.text.trim(),
+        cause.cause
+    )
+}
+
 /// Returns a cause with its evidence and what to do.
 #[must_use]
 pub fn in_full(cause: &Cause, log: &str) -> String {
-    let mut text = String::new();
-    let phase = cause.phase.as_ref().map(|phase| format!(", in {phase}")).unwrap_or_default();
-    let _ = writeln!(text, "cause: {} ({}{phase})", cause.title, cause.name);
-    let _ = writeln!(text, "  {log}:{}: {}", cause.evidence.number, cause.evidence.text.trim());
-    let _ = writeln!(text, "  {}", cause.cause);
-    let _ = writeln!(text, "fix:");
+    let mut text = in_short(cause, log);
+    // Writing to a String does not fail.
+    let _ = writeln!(text, "\nfix:");
     cause.fix.lines().for_each(|line| {
         let _ = writeln!(text, "  {line}");
     });

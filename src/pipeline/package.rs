@@ -4,7 +4,7 @@ use std::io::Write;
 
 use fs_err::File;
 
-use super::build::Lines;
+use super::witness::Signatures;
 use super::{Context, Error};
 use crate::command::Command;
 use crate::event::{Event, Stage};
@@ -29,13 +29,14 @@ pub(super) fn run(context: &mut Context<'_>, texts: &[TextFile], command: &Comma
 
     let path = layout.log(Stage::Build);
     let mut log = File::create(&path).map_err(|source| Error::io("the build log cannot be written", source))?;
-    let mut lines = Lines::default();
+    let signatures = Signatures::builtin()?;
+    let mut witness = signatures.watch();
     context.reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| {
         if let Moment::Line(line) = moment {
             // Only for later reading.
             let _ = writeln!(log, "{line}");
-            lines.take(line);
+            witness.take(line);
         }
         Flow::Continue
     })?;
@@ -47,5 +48,6 @@ pub(super) fn run(context: &mut Context<'_>, texts: &[TextFile], command: &Comma
         End::Stopped => "no word".into(),
     };
     let log = context.plan.layout.out_log(Stage::Build);
-    Err(Error::Build { how, phase: "the package".into(), lines: lines.that_matter(), log })
+    let said = witness.testify();
+    Err(Error::Build { how, phase: "the package".into(), lines: said.lines, cause: said.cause, log })
 }
