@@ -119,10 +119,12 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Bug(_) | Self::Signatures(_) => 70,
-            Self::Unexplained { outcome: Outcome::Succeeded, .. } => 3,
-            Self::Unexplained { .. } => 8,
             Self::Usage(_) | Self::Find(_) => 2,
-            Self::Recipe(_) | Self::UnknownRecipe { .. } | Self::Input { .. } => 3,
+            Self::Recipe(_)
+            | Self::UnknownRecipe { .. }
+            | Self::Input { .. }
+            | Self::Unexplained { outcome: Outcome::Succeeded, .. } => 3,
+            Self::Unexplained { outcome: Outcome::Failed | Outcome::Unknown, .. } => 8,
             Self::Source(source::Error::Open { .. })
             | Self::Fetch(fetch::Error::Nowhere { .. } | fetch::Error::Offline { .. }) => 5,
             Self::Source(_) | Self::OtherSource { .. } | Self::HeadersTree { .. } => 6,

@@ -17,11 +17,8 @@ pub(super) fn run(edge: &Edge, args: &Explain) -> Result<Output, Error> {
     let stdin = args.log == Path::new("-");
     let name = if stdin { "stdin".to_owned() } else { args.log.display().to_string() };
     let failed = |source| Error::Input { what: "the log".into(), source };
-    let input: Box<dyn Read> = if stdin {
-        Box::new(io::stdin().lock())
-    } else {
-        Box::new(fs_err::File::open(&args.log).map_err(failed)?)
-    };
+    let input: Box<dyn Read> =
+        if stdin { Box::new(io::stdin().lock()) } else { Box::new(fs_err::File::open(&args.log).map_err(failed)?) };
     let report = read(input).map_err(|error| match error {
         ReadError::Io(source) => failed(source),
         ReadError::Bug(bug) => bug.into(),

@@ -15,6 +15,14 @@ pub enum Broken {
     /// The patterns cannot be used together.
     #[error("signatures that came with the program are too large")]
     Patterns(#[from] regex::Error),
+    /// One follows from another that is not there.
+    #[error("`{name}` follows from `{missing}`, which is no signature that came with the program")]
+    Follows {
+        /// The one.
+        name: String,
+        /// The other.
+        missing: String,
+    },
     /// Two have the same name.
     #[error("two signatures that came with the program are called `{0}`")]
     Twice(String),
@@ -32,6 +40,11 @@ pub fn table() -> Result<Table, Broken> {
     for (index, one) in all.iter().enumerate() {
         if all.iter().skip(index + 1).any(|other| other.name == one.name) {
             return Err(Broken::Twice(one.name.clone()));
+        }
+    }
+    for one in &all {
+        if let Some(missing) = one.follows.iter().find(|name| !all.iter().any(|other| other.name == **name)) {
+            return Err(Broken::Follows { name: one.name.clone(), missing: missing.clone() });
         }
     }
     Ok(Table::new(all)?)

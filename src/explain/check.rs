@@ -54,8 +54,8 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<Vec<Signature>, Error> {
     if !found.problems.is_empty() {
         return Err(failed(found.in_order()));
     }
-    let file: File = toml::from_str(text)
-        .map_err(|error| failed(vec![Problem { place: None, text: error.to_string() }]))?;
+    let file: File =
+        toml::from_str(text).map_err(|error| failed(vec![Problem { place: None, text: error.to_string() }]))?;
     let mut names = BTreeSet::new();
     for row in &file.signature {
         let (span, signature) = (row.span(), row.get_ref());

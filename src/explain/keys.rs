@@ -7,7 +7,11 @@ const PATTERNS: Kind = Kind::List(&Kind::Regex);
 /// The keys of a file of signatures.
 pub(super) const TOP: &[Key] = &[
     must("schema", Kind::Number(1, 1), "is the version of the format, 1"),
-    must("signature", Kind::Some(&Kind::Table(SIGNATURE)), "are the signatures; what comes first wins on the same line"),
+    must(
+        "signature",
+        Kind::Some(&Kind::Table(SIGNATURE)),
+        "are the signatures; what comes first wins on the same line",
+    ),
 ];
 
 const SIGNATURE: &[Key] = &[
@@ -22,6 +26,11 @@ const SIGNATURE: &[Key] = &[
     may("unless", PATTERNS, "match lines that do not show it although they look like it"),
     may("also", PATTERNS, "must each match some line of the log, too"),
     may("near", Kind::Regex, "matches lines around it that have values; the group `items` collects them"),
+    may(
+        "follows",
+        Kind::List(&Kind::Word),
+        "names signatures that it follows from: where one of those counts, it comes after",
+    ),
     may("trace", Kind::Bool, "lets commands that a shell shows (`set -x`) count"),
     may("near-failure", Kind::Bool, "lets it count only close to a failure, since it may be harmless"),
     may("at-end", Kind::Bool, "lets it count only where the log ends with it"),

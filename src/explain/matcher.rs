@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use super::hit::Hit;
 use super::line::{Kind, Splitter, clean};
 use super::outcome::{Outcome, Sign, phase};
-use super::signature::{Table, Weight};
+use super::signature::{Signature, Table, Weight};
 use super::{Line, Report};
 
 /// How many of the last lines are kept for a report.
@@ -25,6 +25,8 @@ const CLOSE: u64 = 80;
 const END: u64 = 40;
 /// How many causes are told.
 const CAUSES: usize = 5;
+/// The rank of what follows from something that is known, too.
+const LAST: u8 = 6;
 /// How long a kept line may be, in bytes.
 const KEPT: usize = 2000;
 
@@ -94,11 +96,11 @@ impl<'a> Explainer<'a> {
     pub fn line(&mut self, raw: &str) {
         self.number += 1;
         for text in clean(raw) {
-            self.clean_line(Line { number: self.number, text });
+            self.clean_line(&Line { number: self.number, text });
         }
     }
 
-    fn clean_line(&mut self, line: Line) {
+    fn clean_line(&mut self, line: &Line) {
         let mut kind = Kind::of(&line.text);
         self.warnings = line.text == "RPM build warnings:" || (self.warnings && line.text.starts_with("    "));
         if self.warnings && kind == Kind::Message {
@@ -109,10 +111,10 @@ impl<'a> Explainer<'a> {
                 self.stage += 1;
                 self.phase = Some(phase.to_owned());
             }
-            self.sign(&line, kind);
+            self.sign(line, kind);
             self.look_around(&line.text);
             if kind == Kind::Message || (kind == Kind::Trace && self.table.traces) {
-                self.look_for_hits(&line, kind);
+                self.look_for_hits(line, kind);
             }
         }
         let kept = Line { number: line.number, text: cut(&line.text) };
@@ -220,6 +222,14 @@ impl<'a> Explainer<'a> {
                 ranked.push(((tier, hit.line.number, index), index, hit));
             }
         }
+        let counting: Vec<&str> =
+            ranked.iter().filter_map(|(_, index, _)| self.signature(*index)).map(|each| each.name.as_str()).collect();
+        for ((tier, ..), index, _) in &mut ranked {
+            let follows = self.signature(*index).map_or(&[][..], |signature| &signature.follows);
+            if follows.iter().any(|name| counting.contains(&name.as_str())) {
+                *tier = LAST;
+            }
+        }
         ranked.sort_by_key(|(rank, ..)| *rank);
         let mut causes = Vec::new();
         let mut lines = Vec::new();
@@ -238,6 +248,10 @@ impl<'a> Explainer<'a> {
         }
         let (first_errors, last_lines) = (self.errors, self.tail.into());
         Report { lines: self.number, outcome, causes, first_errors, last_lines }
+    }
+
+    fn signature(&self, index: usize) -> Option<&Signature> {
+        self.table.rows.get(index).map(|row| &row.signature)
     }
 
     /// Returns the hit of a signature that counts, and its rank among all: the smaller, the more it explains.

@@ -39,6 +39,9 @@ pub struct Signature {
     pub also: Vec<String>,
     /// Matches lines around it, whose groups fill the placeholders; the group `items` collects.
     pub near: Option<String>,
+    /// Signatures that it follows from: where one of those counts, it comes after.
+    #[serde(default)]
+    pub follows: Vec<String>,
     /// Whether commands that a shell shows (`set -x`) count as lines.
     #[serde(default)]
     pub trace: bool,
@@ -116,9 +119,8 @@ impl Table {
                 signature,
             });
         }
-        let set = |patterns: &[String]| {
-            RegexSetBuilder::new(patterns).size_limit(64 << 20).dfa_size_limit(64 << 20).build()
-        };
+        let set =
+            |patterns: &[String]| RegexSetBuilder::new(patterns).size_limit(64 << 20).dfa_size_limit(64 << 20).build();
         Ok(Self {
             says: set(&says)?,
             also: set(&also)?,

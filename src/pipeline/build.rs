@@ -75,7 +75,12 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
             return Err(gated(gate, found, &layout.sources()));
         }
         End::Exit(code) => {
-            return Err(failed(format!("exit code {code}"), &progress, witness.testify(), layout.out_log(Stage::Build)));
+            return Err(failed(
+                format!("exit code {code}"),
+                &progress,
+                witness.testify(),
+                layout.out_log(Stage::Build),
+            ));
         }
         End::Killed(signal) => {
             return Err(failed(format!("signal {signal}"), &progress, witness.testify(), layout.out_log(Stage::Build)));

@@ -85,7 +85,7 @@ fn the_index_is_the_directory_and_says_how_each_log_was_made() {
     let mut files: Vec<String> = fs_err::read_dir(repository().join("tests/explain"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".log"))
+        .filter(|name| name.strip_suffix(".log").is_some())
         .collect();
     files.sort();
     let entries = index();
@@ -105,6 +105,9 @@ fn the_index_is_the_directory_and_says_how_each_log_was_made() {
             other => panic!("{}: {other}", entry.file),
         }
     }
+    let readme = fs_err::read_to_string(repository().join("README.md")).unwrap();
+    let count = builtin::table().unwrap().signatures().count();
+    assert!(readme.contains(&format!("The {count} signatures")), "README.md does not say that there are {count}");
     let real = entries.iter().filter(|entry| entry.made == "run" && entry.stand_in.is_none()).count();
     assert!(real >= 60, "only {real} are of real runs from end to end");
 }
@@ -122,7 +125,7 @@ fn mutilations(text: &str) -> Vec<(&'static str, Vec<u8>)> {
         bytes.extend_from_slice(b"\r\n");
     }
     let reversed: Vec<&str> = text.lines().rev().collect();
-    let compiled: String = (0..3000).map(|at| format!("  CC [M]  drivers/net/e{at}.o\n")).collect();
+    let compiled = "  CC [M]  drivers/net/e1000.o\n".repeat(3000);
     vec![
         ("GitLab", each(&|at, line| format!("2024-05-01T10:{:02}:00.1Z 01O \u{1b}[0;m{line}\u{1b}[0;m\n", at % 60))),
         ("GitHub", each(&|at, line| format!("2024-05-01T10:{:02}:00.1234567Z {line}\n", at % 60))),
@@ -161,6 +164,35 @@ fn mutilated_logs_give_the_same_cause() {
             if names.first() != Some(&entry.signature.as_str()) {
                 wrong.push(format!("{}, {how}: {names:?}", entry.file));
             }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// tests/explain/variants.toml.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Variants {
+    variant: Vec<Variant>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Variant {
+    signature: Option<String>,
+    lines: Vec<String>,
+}
+
+#[test]
+fn other_words_for_the_same_are_known_and_harmless_ones_are_not() {
+    let table = builtin::table().unwrap();
+    let text = fs_err::read_to_string(repository().join("tests/explain/variants.toml")).unwrap();
+    let mut wrong = Vec::new();
+    for variant in toml::from_str::<Variants>(&text).unwrap().variant {
+        let report = explain(&table, (variant.lines.join("\n") + "\n").as_bytes());
+        let first = report.causes.first().map(|cause| cause.name.clone());
+        if first != variant.signature {
+            wrong.push(format!("{:?} instead of {:?}: {:?}", first, variant.signature, variant.lines));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -205,7 +237,10 @@ fn values_from_the_log_are_in_the_command_and_cannot_run_there() {
     assert!(library.fix.starts_with("dnf install elfutils-libelf-devel"), "{}", library.fix);
     let text = "error: Bad file: /b/SOURCES/$(reboot).patch: No such file or directory\n";
     let report = explain(&table, text.as_bytes());
-    assert!(report.causes.iter().all(|cause| !cause.fix.contains("$(reboot)") || cause.fix.contains("'")), "{report:?}");
+    assert!(
+        report.causes.iter().all(|cause| !cause.fix.contains("$(reboot)") || cause.fix.contains('\'')),
+        "{report:?}"
+    );
     let text = "make: *** No rule to make target `$(reboot);x', needed by `all'.  Stop.\n";
     let cause = &explain(&table, text.as_bytes()).causes[0];
     assert!(cause.fix.contains("'$(reboot)'"), "{}", cause.fix);
@@ -234,7 +269,7 @@ fn a_log_without_end_takes_no_more_memory() {
     let sandbox = Sandbox::new();
     let path = sandbox.path().join("in/long.log");
     let mut file = fs_err::File::create(&path).unwrap();
-    let line = [b'x'; 1 << 20];
+    let line = vec![b'x'; 1 << 20];
     for _ in 0..400 {
         file.write_all(&line).unwrap();
     }
@@ -310,7 +345,8 @@ fn really_fail(wanted: impl Fn(usize, &Entry) -> bool) {
     let (mut wrong, mut left_out) = (Vec::new(), Vec::new());
     let entries = index().into_iter().filter(|entry| entry.made == "run").enumerate();
     for (_, entry) in entries.filter(|(at, entry)| wanted(*at, entry)) {
-        let run = Command::new(repository().join("tests/explain/run")).arg(entry.file.trim_end_matches(".log")).output();
+        let run =
+            Command::new(repository().join("tests/explain/run")).arg(entry.file.trim_end_matches(".log")).output();
         let run = run.unwrap();
         if run.status.code() == Some(77) {
             left_out.push(format!("{}: {}", entry.file, String::from_utf8_lossy(&run.stderr).trim()));

@@ -6,8 +6,10 @@ use clap::Args;
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 a cause is named; 3 the log tells of no failure, or cannot be read; 8 it failed for \
-no reason that is known.")]
+#[command(
+    after_help = "Exit codes: 0 a cause is named; 3 the log tells of no failure, or cannot be read; 8 it failed for \
+no reason that is known."
+)]
 pub struct Explain {
     /// The log, plain or compressed; `-` for stdin
     #[arg(value_name = "LOG")]
