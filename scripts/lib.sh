@@ -26,9 +26,9 @@ fail() {
 declare -A debian=(
     [rust]="gcc libc6-dev"
     [toy]="rpm bzip2 cpio gcc libc6-dev make patch perl xz-utils"
-    [kernel]="bc bison flex kmod libelf-dev libssl-dev linux-image-amd64"
+    [kernel]="bc bison flex kmod libelf-dev libssl-dev linux-headers-amd64 linux-image-amd64"
     [boot]="qemu-system-x86 busybox-static"
-    [test]="gnupg gnupg1 kmod nginx-light rpmlint"
+    [test]="gnupg gnupg1 kmod nginx-light openssl rpmlint"
     [container]="buildah debootstrap"
     [curl]="curl ca-certificates"
     [bench]="time"
@@ -40,7 +40,7 @@ declare -A el=(
     [toy]="rpm-build bzip2 cpio gcc glibc-devel make patch perl xz"
     [kernel]="bc bison flex kmod elfutils-libelf-devel openssl-devel"
     [boot]="qemu-kvm"
-    [test]="gnupg2 kmod nginx rpmlint"
+    [test]="gnupg2 kmod nginx openssl rpmlint"
     [curl]="curl"
     [bench]="time"
 )

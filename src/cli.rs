@@ -2,9 +2,11 @@
 
 pub mod args;
 mod boot;
+mod devel;
 mod doctor;
 mod explain;
 mod fetch;
+mod host;
 mod ipvs;
 mod plan;
 mod prepare;
@@ -12,6 +14,7 @@ mod recipes;
 pub mod render;
 mod request;
 mod settings;
+mod size;
 mod verify;
 mod vouch;
 mod worker;
@@ -99,6 +102,8 @@ fn dispatch(edge: &Edge, mut command: Subcommand) -> Result<Output, Error> {
         Subcommand::Doctor(what) => doctor::run(edge, &what),
         Subcommand::Explain(what) => explain::run(edge, &what),
         Subcommand::Recipes(what) => recipes::run(edge, &what),
+        Subcommand::Size(what) => size::run(edge, &what),
+        Subcommand::Host(what) => host::run(edge, &what),
         Subcommand::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "kbuild", &mut text);

@@ -4,6 +4,7 @@
 //! it applied, and gives the same result when applied to its own output.
 
 pub mod config;
+pub mod diff;
 pub mod hook;
 pub mod spec;
 

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use crate::explain::{self, Cause, Outcome, show};
+use crate::ipvs::size;
 use crate::nearest::nearest;
 use crate::pipeline::fetch;
 use crate::proof::packages::FindError;
 use crate::recipe::builtin;
-use crate::rpm::source;
+use crate::rpm::{source, tree};
 use crate::{pipeline, plan, recipe};
 
 /// Why a command failed.
@@ -42,6 +43,19 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A line of a director's list of connections is none.
+    #[error("`{}`, line {line}: {fault}", path.display())]
+    Connections {
+        /// The list.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        fault: size::connections::Malformed,
+    },
+    /// There is no table of the kind that was asked for.
+    #[error(transparent)]
+    Size(#[from] size::Error),
     /// The source package is not used.
     #[error(transparent)]
     Source(#[from] source::Error),
@@ -51,6 +65,9 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// The kernel-devel package is not used.
+    #[error(transparent)]
+    Tree(#[from] tree::Error),
     /// The source package could not be fetched.
     #[error(transparent)]
     Fetch(#[from] fetch::Error),
@@ -123,11 +140,14 @@ impl Error {
             Self::Recipe(_)
             | Self::UnknownRecipe { .. }
             | Self::Input { .. }
+            | Self::Connections { .. }
+            | Self::Size(_)
             | Self::Unexplained { outcome: Outcome::Succeeded, .. } => 3,
             Self::Unexplained { outcome: Outcome::Failed | Outcome::Unknown, .. } => 8,
             Self::Source(source::Error::Open { .. })
+            | Self::Tree(tree::Error::Package(source::Error::Open { .. }))
             | Self::Fetch(fetch::Error::Nowhere { .. } | fetch::Error::Offline { .. }) => 5,
-            Self::Source(_) | Self::OtherSource { .. } | Self::HeadersTree { .. } => 6,
+            Self::Source(_) | Self::Tree(_) | Self::OtherSource { .. } | Self::HeadersTree { .. } => 6,
             Self::Plan(error) => error.exit_code(),
             Self::Pipeline(error) => error.exit_code(),
             Self::Host { .. } | Self::NotReady { .. } | Self::Fetch(_) => 4,
@@ -149,6 +169,14 @@ impl Error {
         match self {
             Self::Plan(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),
+            Self::Size(error) => Some(error.hint()),
+            Self::Connections { fault, .. } => Some(if fault.ipvsadm {
+                "this is what ipvsadm prints: take /proc/net/ip_vs_conn, which has the addresses as the kernel hashes them"
+                    .into()
+            } else {
+                "copy the whole of the director's /proc/net/ip_vs_conn; a copy that was cut off ends within a line"
+                    .into()
+            }),
             Self::Fetch(fetch::Error::Nowhere { .. }) => Some(
                 "name a mirror that has it with `--mirror URL|DIR`, or the package itself with `--srpm FILE|URL`"
                     .into(),

@@ -14,6 +14,7 @@ pub mod handover;
 pub mod install;
 mod log;
 pub mod manifest;
+mod module;
 pub mod out;
 mod package;
 mod partial;
@@ -222,10 +223,13 @@ fn perform(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
             }
             build::run(context, command, gate)
         }
-        Step::Package { files, command } => package::run(context, files, command),
+        Step::Lay { devel, tree, files } => module::lay(context, devel, tree, files),
+        Step::Patch { tree, patches, same } => module::patch(context, tree, patches, same),
+        Step::Compile(what) => module::compile(context, what),
+        Step::Package { files, copies, command } => package::run(context, files, copies, command),
         Step::ProveSetting { required, bits } => prove::setting(context, required, *bits),
         Step::Prove { required, exempt, expected, bits } => prove::run(context, required, exempt, expected, *bits),
-        Step::Boot { qemu, busybox, bits, limit } => boot::run(context, qemu, busybox, *bits, *limit),
+        Step::Boot { qemu, busybox, bits, limit, with } => boot::run(context, qemu, busybox, *bits, *limit, with),
         Step::Tree(tree) => tree::run(context, tree),
         Step::Collect { install, update, instructions } => collect::run(context, install, update, instructions),
     }
@@ -249,6 +253,13 @@ fn title(step: &Step, plan: &Plan) -> String {
             };
             format!("rpmbuild {flag} as {}", plan.user.name)
         }
+        Step::Lay { devel, .. } => format!("IPVS's sources, and {}", devel.tree().display()),
+        Step::Patch { patches, .. } if patches.is_empty() => "no patch of the source package changes IPVS".into(),
+        Step::Patch { patches, .. } => {
+            let names: Vec<_> = patches.iter().map(|run| run.patch.name.as_str()).collect();
+            format!("applying {}", names.join(", "))
+        }
+        Step::Compile(_) => format!("make ip_vs.ko as {}", plan.user.name),
         Step::Package { .. } => format!("rpmbuild -bb as {}", plan.user.name),
         Step::Prove { .. } | Step::ProveSetting { .. } => "reading the packages".into(),
         Step::Boot { .. } => "booting the kernel in QEMU".into(),

@@ -8,6 +8,8 @@ mod choose;
 mod commands;
 mod configs;
 mod decide;
+pub mod devel;
+pub mod director;
 mod edits;
 pub mod error;
 mod hint;
@@ -20,6 +22,7 @@ mod release;
 pub mod request;
 pub mod resolve;
 pub mod routes;
+pub mod running;
 mod show;
 pub mod source;
 pub mod step;
@@ -34,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub use choose::{Choice, by_content, by_release};
 pub use decide::{Subject, decide, host_ready};
+pub use devel::{Devel, DevelUsed};
 pub use error::Error;
 pub use host::Host;
 pub use layout::Layout;
@@ -49,7 +53,7 @@ use crate::ipvs::sources::TreeFacts;
 use crate::rpm::nvr::{BuildId, Nvr};
 use crate::rpm::trust::Signature;
 use host::Account;
-use request::{Mode, ProfileName};
+use request::{Input, Mode, ProfileName};
 
 /// The version of the plan's JSON form.
 pub const SCHEMA: u32 = 1;
@@ -86,6 +90,10 @@ pub struct Plan {
     pub recipe: RecipeUsed,
     /// The source package; nothing where the release's name was enough.
     pub source: Option<SourceUsed>,
+    /// What `ip_vs.ko` alone is built from, if that is the route.
+    pub module: Option<ModuleUsed>,
+    /// Packages that are used beside the source package.
+    pub inputs: Vec<Input>,
     /// Who runs rpmbuild.
     pub user: Account,
     /// Where everything is.
@@ -164,6 +172,16 @@ pub struct SourceUsed {
     pub vouched_by: Voucher,
     /// What the kernel tree in it says of the option.
     pub tree: TreeFacts,
+}
+
+/// What `ip_vs.ko` alone is built from, beside the source package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ModuleUsed {
+    /// The kernel-devel.
+    pub devel: DevelUsed,
+    /// The patches of the source package that change IPVS, in the order in which they are applied.
+    pub patches: Vec<String>,
 }
 
 impl Plan {

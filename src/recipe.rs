@@ -49,6 +49,9 @@ pub struct Recipe {
     pub requires: Requires,
     /// How much of a machine a build takes.
     pub needs: Needs,
+    /// What the package with `ip_vs.ko` alone is to be.
+    #[serde(default)]
+    pub module: ModuleRule,
     /// Where source packages are to be had.
     pub vault: Vault,
     /// Keys that sign the family's source packages.
@@ -221,6 +224,18 @@ pub struct Needs {
     pub memory: u64,
 }
 
+/// What the package with `ip_vs.ko` alone is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ModuleRule {
+    /// What it requires: `{name}`, `{version}`, `{release}`, `{arch}` and `{uname_r}` are the kernel's.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// Whether the family's rpm reads only what rpm 4.4 does.
+    #[serde(default)]
+    pub old_rpm: bool,
+}
+
 /// Where source packages are to be had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -230,6 +245,9 @@ pub struct Vault {
     pub points: BTreeMap<String, String>,
     /// Where to look, in order.
     pub urls: Vec<String>,
+    /// Where to look for kernel-devel, in order.
+    #[serde(default)]
+    pub devel: Vec<String>,
 }
 
 /// Keys that sign the family's source packages.

@@ -8,4 +8,5 @@ mod integrity;
 pub mod nvr;
 pub mod openpgp;
 pub mod source;
+pub mod tree;
 pub mod trust;

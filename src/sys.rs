@@ -11,4 +11,5 @@ pub mod probe;
 pub mod processes;
 pub mod signal;
 pub mod survey;
+pub mod tree;
 pub mod user;

@@ -2,7 +2,10 @@
 
 pub mod doctor;
 pub mod explain;
+pub mod host;
+pub mod module;
 pub mod routes;
+pub mod size;
 
 use std::path::PathBuf;
 
@@ -15,7 +18,9 @@ use crate::ipvs::bits::Bits;
 use crate::plan::request::{Mode, ProfileName};
 pub use doctor::Doctor;
 pub use explain::Explain;
+use host::Host;
 use routes::Routes;
+use size::Size;
 
 /// What stands below the help text.
 const AFTER: &str = "\
@@ -83,6 +88,10 @@ pub enum Subcommand {
     /// Show what is known of each family of kernels, or check a recipe of your own
     #[command(subcommand)]
     Recipes(Recipes),
+    /// Work out how large the table should be, from connections, a rate, or a director's own list
+    Size(Size),
+    /// On a director: what its kernel and its table are, and the one next step to the table that it should have
+    Host(Host),
     /// Print the completions for a shell
     Completions {
         /// Which shell
@@ -107,6 +116,9 @@ pub struct Build {
     /// The way to the table.
     #[command(flatten)]
     pub routes: Routes,
+    /// What the route `module` takes.
+    #[command(flatten)]
+    pub module: module::Module,
     /// Where from, and what is trusted.
     #[command(flatten)]
     pub origin: Origin,

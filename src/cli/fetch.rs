@@ -95,7 +95,7 @@ pub(super) fn wanted(release: &str, recipe: Option<&str>) -> Result<Wanted, Erro
     Ok(resolve::wanted(release, &recipes)?)
 }
 
-fn obtain(
+pub(super) fn obtain(
     edge: &Edge,
     file: &str,
     nvr: Option<Nvr>,

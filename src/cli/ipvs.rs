@@ -8,6 +8,7 @@ use std::path::Path;
 use super::args::Build;
 use super::prepare::Prepared;
 use super::render::Format;
+use super::vouch::Locked;
 use super::{Edge, Output, prepare, worker};
 use crate::error::Error;
 use crate::event::{Event, Stage};
@@ -20,13 +21,13 @@ use crate::sys::signal::Cancel;
 use crate::sys::{exec, probe, user};
 
 pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
-    let Prepared { plans, srpm, lock } = prepare::plans(edge, args)?;
+    let Prepared { plans, srpm, locks } = prepare::plans(edge, args)?;
     for plan in &plans {
         if let Some(install) = &plan.install {
             pipeline::install::ready(install, &plan.uname_r)?;
         }
     }
-    lock.record()?;
+    locks.iter().try_for_each(Locked::record)?;
     // From here on there is something to end in an orderly way.
     let cancel = Cancel::install().map_err(|source| Error::Host { what: "cannot watch for signals".into(), source })?;
     let reporter = &*edge.reporter;
@@ -103,7 +104,7 @@ fn as_other_user(
     // The account may have been made just now: the plan gets its numbers.
     let mut plan = plan.clone();
     (plan.user.uid, plan.user.gid) = (Some(account.uid), Some(account.gid));
-    let outcome = handover::order(ours, &plan, args.fresh, srpm, &*edge.reporter, out);
+    let outcome = handover::order(ours, &plan, args.fresh, srpm, &plan.inputs, &*edge.reporter, out);
     let how = worker.wait();
     match (outcome, cancel.signal()) {
         (Err(pipeline::Error::Worker { .. }), Some(signal)) => Err(pipeline::Error::Cancelled { signal }),

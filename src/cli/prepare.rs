@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 use super::Edge;
 use super::args::Build;
 use super::fetch::{self, Obtained, Promised};
-use super::request;
 use super::vouch::{self, Locked};
+use super::{devel, request};
 use crate::error::Error;
 use crate::event::{Event, Stage};
+use crate::ipvs::module::is_source;
 use crate::pipeline::{self, manifest::Manifest};
 use crate::plan::host::{Account, Builder, Host, Place, Refused};
 use crate::plan::request::{BaseConfig, Request};
-use crate::plan::source::{kept_of_tree, wanted, wanted_of_tree};
-use crate::plan::{self, Choice, Layout, Plan, Route, Source, Subject, routes};
+use crate::plan::routes::module;
+use crate::plan::source::{is_patch, kept_of_tree, wanted, wanted_of_tree};
+use crate::plan::{self, Choice, Devel, Layout, Plan, Route, Source, Subject, routes};
 use crate::recipe::{Recipe, builtin};
-use crate::rpm::source::{self, Header, InTree};
+use crate::rpm::source::{self, Header, InTree, Want};
 use crate::sys::probe::{self, Facts};
 use crate::sys::user::{self, Entry};
 
@@ -29,8 +31,8 @@ pub(super) struct Prepared {
     pub(super) plans: Vec<Plan>,
     /// The source package.
     pub(super) srpm: PathBuf,
-    /// What is to be noted of it once it is used.
-    pub(super) lock: Locked,
+    /// What is to be noted of it, and of kernel-devel, once they are used.
+    pub(super) locks: Vec<Locked>,
 }
 
 /// Makes a plan for each value asked for, and returns them with the source package. Nothing is done but that this is
@@ -66,13 +68,19 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Prepared, Error> {
     let (voucher, lock) = vouch::vouched(edge, &mut header, &srpm, given, recipe, &args.origin, of_a_server)?;
     plan::complete(&header)?;
     let Some(first) = requests.first() else { return Ok(Prepared::default()) };
+    // The route `module` builds from what is read here.
+    let all = matches!(args.routes.route.route(), None | Some(Route::Module));
+    let ours = |path: &str| all && is_source(path);
     let contents = source::read(
         &srpm,
-        &wanted,
-        &InTree { wanted: &wanted_of_tree, keep: &kept_of_tree },
+        &|file| if all && is_patch(file) && wanted(file) == Want::Check { Want::Patch } else { wanted(file) },
+        &InTree {
+            wanted: &|path| ours(path) || wanted_of_tree(path),
+            keep: &|path, text| ours(path) || kept_of_tree(path, text),
+        },
         &mut pipeline::bytes(&*edge.reporter, Stage::Inspect, "reading the kernel's own sources".into()),
     )?;
-    let source = Source::new(header, voucher, contents);
+    let mut source = Source::new(header, voucher, contents);
     let choice = if let Some(choice) = choice {
         choice
     } else {
@@ -82,14 +90,52 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Prepared, Error> {
     let seconds = started.elapsed().as_secs_f64();
     edge.reporter.report(&Event::StageFinished { stage: Stage::Inspect, seconds });
 
-    let plans: Result<Vec<Plan>, Error> = requests
-        .iter()
-        .map(|request| {
+    let decide = |source: &Source, requests: &[Request]| -> Result<Vec<Plan>, Error> {
+        let plan = |request: &Request| {
             let host = host(&facts, args, &work, &request.out)?;
-            Ok(plan::decide(request, &choice, Subject::Source(&source), &host)?)
-        })
-        .collect();
-    Ok(Prepared { plans: plans?, srpm, lock })
+            Ok(plan::decide(request, &choice, Subject::Source(source), &host)?)
+        };
+        requests.iter().map(plan).collect()
+    };
+    let mut locks = vec![lock];
+    let plans = match decide(&source, &requests) {
+        // All that can be refused without it was not: now it is worth fetching.
+        Err(Error::Plan(plan::Error::Route(routes::Error::Module(module::Error::NoDevel { .. })))) => {
+            let arch = requests.first().and_then(|request| request.arch.as_deref()).unwrap_or(&facts.arch);
+            match devel::obtain(edge, args, &choice, &source.header.nvr, arch, &facts) {
+                Ok((devel, lock)) => {
+                    locks.push(lock);
+                    more_headers(&srpm, &mut source, &devel)?;
+                    source.devel = Some(devel);
+                }
+                // Nobody asked for this route: the next one is taken, and it is said.
+                Err(error @ Error::Fetch(_)) if args.routes.route.route().is_none() => {
+                    edge.reporter.note(format!("not `--route module`: {}", crate::error::chain(&error)));
+                    for request in &mut requests {
+                        request.route = Some(Route::Kernel);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            decide(&source, &requests)
+        }
+        plans => plans,
+    };
+    Ok(Prepared { plans: plans?, srpm, locks })
+}
+
+/// Reads the headers that IPVS includes and kernel-devel lacks, if there are any: the tarball is read once more for them.
+fn more_headers(srpm: &Path, source: &mut Source, devel: &Devel) -> Result<(), Error> {
+    let missing = module::missing(source, devel);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let wanted_too = |path: &str| missing.iter().any(|each| each == path);
+    let in_tree = InTree { wanted: &wanted_too, keep: &|_, _| true };
+    let want = |file: &str| if wanted(file) == Want::Tree { Want::Tree } else { Want::Check };
+    let contents = source::read(srpm, &want, &in_tree, &mut |_, _| ())?;
+    source.tree.extend(contents.tree);
+    Ok(())
 }
 
 /// Makes the plans of a route that needs no more than the release's name, or refuses one that works for no kernel of that

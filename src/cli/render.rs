@@ -15,7 +15,7 @@ mod json;
 mod meter;
 mod plain;
 mod terminal;
-mod units;
+pub(super) mod units;
 mod words;
 
 /// How long the plain renderer lets a running stage be silent.

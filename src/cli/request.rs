@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::ipvs::bits::{MODULE, OPTION};
 use crate::plan::Route;
 use crate::plan::instructions::{self, Templates};
-use crate::plan::request::{BaseConfig, Param, Patch, Request, Tree};
+use crate::plan::request::{BaseConfig, Module, Param, Patch, Request, Tree};
 use crate::rpm::nvr::{BuildId, BuildIdError};
 
 /// Makes a request for each value asked for.
@@ -49,6 +49,12 @@ pub(super) fn all(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
             return Err(Error::Usage(format!("`--patch` names `{}` twice: it applies once", patch.name)));
         }
     }
+    let module = Module {
+        sign_key: args.module.sign_key.as_deref().map(absolute).transpose()?,
+        sign_cert: args.module.sign_cert.as_deref().map(absolute).transpose()?,
+        any_compiler: args.module.any_compiler,
+        kernels: super::devel::kernels(&args.module.kernel)?,
+    };
     let out = absolute(&args.out)?;
     let route = args.routes.route.route();
     let templates = templates(args.templates.as_deref(), route)?;
@@ -68,6 +74,7 @@ pub(super) fn all(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
                 bits: *bits,
                 route,
                 param: Param { tune: args.routes.tune, built_in: args.routes.built_in },
+                module: module.clone(),
                 tree: tree.clone(),
                 // Known when it was fetched.
                 srpm: PathBuf::new(),
@@ -101,6 +108,15 @@ fn fits(args: &Build) -> Result<(), Error> {
     let given = |options: &[(&'static str, bool)]| options.iter().find(|(_, given)| *given).map(|(name, _)| *name);
     let of_param = given(&[("--tune", *tune), ("--built-in", *built_in)]);
     let of_tree = given(&[("--tree", tree.is_some()), ("--config", config.is_some()), ("--install", *install)]);
+    let of_module = given(&[
+        ("--kernel-devel", args.module.kernel_devel.is_some()),
+        ("--kernel", !args.module.kernel.is_empty()),
+        ("--any-compiler", args.module.any_compiler),
+        ("--sign-key", args.module.sign_key.is_some()),
+    ]);
+    if let (RouteArgument::Kernel | RouteArgument::Param | RouteArgument::Tree, Some(option)) = (route, of_module) {
+        return refuse(option, "it is for `ip_vs.ko` alone, `--route module`");
+    }
     let of_packages = [
         ("--mode", matches!(args.mode, ModeArgument::Ba)),
         ("--profile", matches!(args.profile, ProfileArgument::Fleet)),
@@ -128,6 +144,18 @@ fn fits(args: &Build) -> Result<(), Error> {
             Some(option) => refuse(option, "no kernel is built"),
             None => Ok(()),
         },
+        (RouteArgument::Module, ..) => {
+            let of_specs = [
+                ("--with", !args.with.is_empty()),
+                ("--without", !args.without.is_empty()),
+                ("--buildid", args.buildid.is_some()),
+                ("--profile", matches!(args.profile, ProfileArgument::Fleet)),
+            ];
+            match given(&of_specs) {
+                Some(option) => refuse(option, "the kernel's own spec is not built"),
+                None => Ok(()),
+            }
+        }
         (RouteArgument::Tree, ..) => match given(&of_packages) {
             Some(option) => refuse(option, "no packages are built"),
             None => Ok(()),

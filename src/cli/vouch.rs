@@ -131,8 +131,8 @@ fn of_the_vault(edge: &Edge, origin: &Origin, pins: &Pins<'_>) -> Vec<Found> {
 pub(super) struct Locked {
     /// Whether it names the package.
     known: bool,
-    /// Path and new text, if the package is new.
-    add: Option<(PathBuf, String)>,
+    /// The file, and the package that is new in it.
+    add: Option<(PathBuf, Header)>,
 }
 
 impl Locked {
@@ -140,7 +140,13 @@ impl Locked {
     pub(super) fn record(&self) -> Result<(), Error> {
         let failed = |source| Error::Host { what: "the lock file cannot be written".into(), source };
         match &self.add {
-            Some((path, text)) => files::replace(path, &mut text.as_bytes(), 0o644).map(|_| ()).map_err(failed),
+            Some((path, header)) => {
+                // Read anew: another package of this run may have been added since.
+                let mut file = read(path, false)?;
+                file.add(header);
+                let text = file.text().map_err(|why| invalid(path, &why))?;
+                files::replace(path, &mut text.as_bytes(), 0o644).map(|_| ()).map_err(failed)
+            }
             None => Ok(()),
         }
     }
@@ -148,25 +154,28 @@ impl Locked {
 
 /// Compares a source package with the lock file, if one was named.
 fn locked(lock: Option<(PathBuf, LockFile)>, header: &Header, only_known: bool) -> Result<Locked, Error> {
-    let Some((path, mut file)) = lock else { return Ok(Locked::default()) };
+    let Some((path, file)) = lock else { return Ok(Locked::default()) };
     if file.judge(header, only_known)? == Verdict::Known {
         return Ok(Locked { known: true, add: None });
     }
-    file.add(header);
-    let text = file.text().map_err(|why| invalid(&path, &why))?;
-    Ok(Locked { known: false, add: Some((path, text)) })
+    Ok(Locked { known: false, add: Some((path, header.clone())) })
 }
 
 /// Reads the lock file, if one was named.
 fn lock_file(origin: &Origin) -> Result<Option<(PathBuf, LockFile)>, Error> {
     let named = origin.lock.as_deref().or(origin.locked.then_some(Path::new(lockfile::NAME)));
     let Some(path) = named else { return Ok(None) };
-    let file = match fs_err::read_to_string(path) {
-        Ok(text) => LockFile::parse(&text).map_err(|why| invalid(path, &why))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !origin.locked => LockFile::default(),
-        Err(source) => return Err(Error::Input { what: "the lock file".into(), source }),
-    };
+    let file = read(path, origin.locked)?;
     Ok(Some((prepare::absolute(path)?, file)))
+}
+
+/// Reads a lock file; one that is not there is empty, unless it must be there.
+fn read(path: &Path, must: bool) -> Result<LockFile, Error> {
+    match fs_err::read_to_string(path) {
+        Ok(text) => LockFile::parse(&text).map_err(|why| invalid(path, &why)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !must => Ok(LockFile::default()),
+        Err(source) => Err(Error::Input { what: "the lock file".into(), source }),
+    }
 }
 
 fn invalid(path: &Path, why: &str) -> Error {

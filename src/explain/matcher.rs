@@ -85,6 +85,11 @@ impl<'a> Explainer<'a> {
         }
     }
 
+    /// Counts lines that stand in the log and are not read.
+    pub fn skip(&mut self, lines: u64) {
+        self.number += lines;
+    }
+
     /// Takes the next bytes of the log, which may end in the middle of a line.
     pub fn feed(&mut self, bytes: &[u8]) {
         let mut splitter = std::mem::take(&mut self.splitter);

@@ -11,7 +11,7 @@ use crate::ipvs::bits::Bits;
 use crate::proof::console;
 use crate::proof::guest::{self, How, INITRAMFS, KERNEL};
 use crate::proof::initramfs::{self, Guest, Module};
-use crate::proof::packages::module_name;
+use crate::proof::packages::{is_apart, module_name};
 use crate::proof::{Finding, Verdict, module, setting};
 use crate::rpm::{binary, decompress};
 use crate::sys::files;
@@ -20,10 +20,19 @@ use crate::sys::signal::Cancel;
 /// The largest kernel or module that is read.
 const LARGEST: u64 = 256 << 20;
 
-pub(super) fn run(context: &mut Context<'_>, qemu: &Path, busybox: &Path, bits: Bits, limit: u64) -> Result<(), Error> {
+pub(super) fn run(
+    context: &mut Context<'_>,
+    qemu: &Path,
+    busybox: &Path,
+    bits: Bits,
+    limit: u64,
+    with: &[PathBuf],
+) -> Result<(), Error> {
     let layout = &context.plan.layout;
+    let mut packages = prove::built(context);
+    packages.extend_from_slice(with);
     let boot = Boot {
-        packages: &prove::built(context),
+        packages: &packages,
         uname_r: Some(&context.plan.uname_r),
         qemu,
         busybox,
@@ -131,13 +140,15 @@ impl Boot<'_> {
         let Some(uname_r) = uname_r else {
             return Err(not_checked("a kernel (/boot/vmlinuz-*) is in none of the packages".into()));
         };
-        let modules: BTreeMap<String, (usize, &str)> = files
-            .iter()
-            .filter_map(|found| {
-                let (name, release) = module_name(found.1)?;
-                (release == uname_r).then(|| (name.replace('-', "_"), *found))
-            })
-            .collect();
+        let mut modules: BTreeMap<String, (usize, &str)> = BTreeMap::new();
+        for found in &files {
+            let Some((name, _)) = module_name(found.1).filter(|(_, release)| *release == uname_r) else { continue };
+            // What stands apart from the kernel's own modules takes their place, as depmod has it.
+            let first = modules.get(&name.replace('-', "_")).is_none_or(|(_, earlier)| !is_apart(earlier));
+            if first || is_apart(found.1) {
+                modules.insert(name.replace('-', "_"), *found);
+            }
+        }
         let kernel = kernels.get(uname_r).map(|place| self.read(&[*place])).transpose()?.unwrap_or_default();
         let busybox = fs_err::read(self.busybox).map_err(|source| Error::io("the guest cannot be prepared", source))?;
         Ok(Guest {

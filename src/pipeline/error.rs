@@ -6,7 +6,7 @@ use super::gate::Origin;
 use crate::edit;
 use crate::explain::{Cause, builtin, show};
 use crate::proof::Finding;
-use crate::rpm::{binary, source};
+use crate::rpm::{binary, source, tree};
 use crate::sys::{exec, lock};
 
 /// Why a run ended early.
@@ -81,6 +81,32 @@ pub enum Error {
         /// The whole output.
         log: PathBuf,
     },
+    /// A patch of the source package does not apply to IPVS.
+    #[error("`{patch}` does not apply, which {by} applies\n{}", excerpt(lines))]
+    Patch {
+        /// The patch.
+        patch: String,
+        /// Who applies it.
+        by: String,
+        /// What `patch` said.
+        lines: Vec<String>,
+    },
+    /// The source package's header is another one than kernel-devel's.
+    #[error("`{path}` of the source package, patched, is not the one of `{devel}`: they are not of one kernel")]
+    OtherHeader {
+        /// The header.
+        path: String,
+        /// The kernel-devel.
+        devel: String,
+    },
+    /// The compiler is another one than the kernel's.
+    #[error("the kernel was compiled by gcc {expected}, found gcc {found}")]
+    Compiler {
+        /// The kernel's.
+        expected: String,
+        /// This machine's.
+        found: String,
+    },
     /// `%prep` left no tree that could be found.
     #[error("there is no kernel tree in `{}` after %prep: nothing matches {}", build.display(), patterns.join(" or "))]
     NoTree {
@@ -109,6 +135,15 @@ pub enum Error {
         /// The whole output.
         log: PathBuf,
     },
+    /// What signs left no signature.
+    #[error("`{}` has no signature although it was signed", path.display())]
+    Unsigned {
+        /// The module.
+        path: PathBuf,
+    },
+    /// The kernel-devel package is no longer good.
+    #[error(transparent)]
+    Tree(#[from] tree::Error),
     /// The prep gate: the configs that %prep resolved are not as asked.
     #[error("{}, so the build was stopped\n{}", gated(origin), findings(found))]
     Gate {
@@ -188,6 +223,20 @@ fn findings(found: &[Finding]) -> String {
     found.iter().map(|finding| format!("  {finding}")).collect::<Vec<_>>().join("\n")
 }
 
+/// Returns in words how a program ended, unless all is well.
+///
+/// # Errors
+/// The run was ended by a signal to kbuild.
+pub(super) fn wrong_end(end: exec::End) -> Result<Option<String>, Error> {
+    match end {
+        exec::End::Exit(0) => Ok(None),
+        exec::End::Cancelled(signal) => Err(Error::Cancelled { signal }),
+        exec::End::Exit(code) => Ok(Some(format!("exit code {code}"))),
+        exec::End::Killed(signal) => Ok(Some(format!("signal {signal}"))),
+        exec::End::Stopped => Ok(Some("no word".into())),
+    }
+}
+
 impl Error {
     /// Wraps an I/O error with what was being done.
     #[must_use]
@@ -218,6 +267,14 @@ impl Error {
             Self::Build { log, cause, .. } | Self::Make { log, cause, .. } => {
                 let fix = cause.as_ref().map(|cause| cause.fix.replace('\n', "\n      ") + "\n      ").unwrap_or_default();
                 format!("{fix}the whole output is in {}", log.display())
+            }
+            Self::Compiler { expected, .. } => format!(
+                "run kbuild in a container of the kernel's own distribution, which has gcc {expected}, or say \
+                 `--any-compiler` if you know that this one will do"
+            ),
+            Self::Patch { .. } => "`--route kernel` lets the spec apply it".into(),
+            Self::OtherHeader { .. } => {
+                "take kernel-devel and source package of one release from one distribution; or `--route kernel`".into()
             }
             Self::Gate { origin, .. } => match origin {
                 Origin::Stronger(file) => format!(
@@ -255,10 +312,10 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Cancelled { signal } => u8::try_from(128 + signal).unwrap_or(255),
-            Self::Lock(_) | Self::Io { .. } | Self::Exec(_) | Self::Installed { .. } => 4,
-            Self::Source(_) | Self::Changed { .. } => 6,
-            Self::Edit(_) | Self::EditDiffers { .. } | Self::Release { .. } => 7,
-            Self::Build { .. } | Self::Make { .. } | Self::NoTree { .. } => 8,
+            Self::Lock(_) | Self::Io { .. } | Self::Exec(_) | Self::Installed { .. } | Self::Compiler { .. } => 4,
+            Self::Source(_) | Self::Changed { .. } | Self::Tree(_) | Self::OtherHeader { .. } => 6,
+            Self::Edit(_) | Self::EditDiffers { .. } | Self::Release { .. } | Self::Patch { .. } => 7,
+            Self::Build { .. } | Self::Make { .. } | Self::NoTree { .. } | Self::Unsigned { .. } => 8,
             Self::Gate { .. }
             | Self::NotPromised { .. }
             | Self::Missing { .. }

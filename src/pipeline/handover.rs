@@ -17,6 +17,7 @@ use super::{Error, Workplace, run};
 use crate::event::{Event, Reporter};
 use crate::explain::Cause;
 use crate::plan::Plan;
+use crate::plan::request::Input;
 use crate::sys::files;
 use crate::sys::signal::Cancel;
 
@@ -73,7 +74,7 @@ fn receive<T: for<'a> Deserialize<'a>>(stream: &mut impl BufRead) -> io::Result<
     Ok(Some(serde_json::from_slice(&line)?))
 }
 
-/// Root's side: sends the plan and the source package (`srpm`, if the plan has one), then takes events and results until the other side is done.
+/// Root's side: sends the plan and the source package (`srpm`, if the plan has one) and the packages beside it, then takes events and results until the other side is done.
 ///
 /// # Errors
 /// The building process failed, with its own words, or the connection was lost.
@@ -82,6 +83,7 @@ pub fn order(
     plan: &Plan,
     fresh: bool,
     srpm: &Path,
+    inputs: &[Input],
     reporter: &dyn Reporter,
     out: &mut dyn Out,
 ) -> Result<Manifest, Error> {
@@ -90,6 +92,11 @@ pub fn order(
         .and_then(|()| match &plan.source {
             Some(source) => io::copy(&mut fs_err::File::open(srpm)?.take(source.size), &mut writer).map(drop),
             None => Ok(()),
+        })
+        .and_then(|()| {
+            inputs.iter().try_for_each(|input| {
+                io::copy(&mut fs_err::File::open(&input.path)?.take(input.size), &mut writer).map(drop)
+            })
         })
         .and_then(|()| writer.flush());
     let mut reader = BufReader::with_capacity(256 * 1024, stream);
@@ -140,13 +147,16 @@ pub fn obey(stream: UnixStream, cancel: &Cancel) -> Result<u8, Error> {
     Ok(code)
 }
 
-/// Writes the source package that comes through the socket, if there is one, where the plan expects it.
+/// Writes the source package that comes through the socket, if there is one, where the plan expects it, and the packages
+/// that are used beside it.
 fn take_source(plan: &Plan, reader: &mut impl Read) -> Result<(), Error> {
-    let Some(source) = &plan.source else { return Ok(()) };
-    let target = plan.layout.srpm(&source.file);
-    let failed = |source| Error::io("the source package cannot be stored", source);
-    fs_err::create_dir_all(target.parent().unwrap_or(&target)).map_err(failed)?;
-    files::replace(&target, &mut reader.take(source.size), 0o644).map_err(failed)?;
+    let failed = |source| Error::io("a package that is to be used cannot be stored", source);
+    let source = plan.source.iter().map(|source| (plan.layout.srpm(&source.file), source.size));
+    let inputs = plan.inputs.iter().map(|input| (plan.layout.input(&input.file()), input.size));
+    for (target, size) in source.chain(inputs) {
+        fs_err::create_dir_all(target.parent().unwrap_or(&target)).map_err(failed)?;
+        files::replace(&target, &mut (&mut *reader).take(size), 0o644).map_err(failed)?;
+    }
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use crate::ipvs::bits::Bits;
 use crate::plan::layout::MANIFEST;
 use crate::plan::request::{Mode, ProfileName};
 use crate::plan::step::Edit;
-use crate::plan::{Plan, RecipeUsed, ReleaseUsed, Route, SourceUsed, Step};
+use crate::plan::{ModuleUsed, Plan, RecipeUsed, ReleaseUsed, Route, SourceUsed, Step};
 use crate::proof::Finding;
 use crate::sys::clock;
 
@@ -48,6 +48,9 @@ pub struct Manifest {
     pub recipe: RecipeUsed,
     /// The source package, if one was used.
     pub source: Option<SourceUsed>,
+    /// What `ip_vs.ko` alone was built from, if that was the route.
+    #[serde(default)]
+    pub module: Option<ModuleUsed>,
     /// The edits, line by line.
     pub edits: Vec<EditRecord>,
     /// The building user.
@@ -180,6 +183,7 @@ impl Manifest {
             uname_r: plan.uname_r.clone(),
             recipe: plan.recipe.clone(),
             source: plan.source.clone(),
+            module: plan.module.clone(),
             edits: edits
                 .unwrap_or_default()
                 .iter()

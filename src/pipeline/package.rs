@@ -1,18 +1,25 @@
-//! Stage of the route `param`: writes a spec with its sources, and has rpmbuild make the package.
+//! Stage of the routes `param` and `module`: writes a spec with its sources, and has rpmbuild make the package.
 
 use std::io::Write;
+use std::path::PathBuf;
 
-use fs_err::File;
+use fs_err::OpenOptions;
 
+use super::error::wrong_end;
 use super::witness::Signatures;
 use super::{Context, Error};
 use crate::command::Command;
 use crate::event::{Event, Stage};
 use crate::plan::step::TextFile;
-use crate::sys::exec::{self, End, Flow, Moment};
+use crate::sys::exec::{self, Flow, Moment};
 use crate::sys::files;
 
-pub(super) fn run(context: &mut Context<'_>, texts: &[TextFile], command: &Command) -> Result<(), Error> {
+pub(super) fn run(
+    context: &mut Context<'_>,
+    texts: &[TextFile],
+    copies: &[(PathBuf, PathBuf)],
+    command: &Command,
+) -> Result<(), Error> {
     let layout = &context.plan.layout;
     let failed = |source| Error::io("the package's files cannot be written", source);
     files::remove_tree(&layout.topdir()).map_err(failed)?;
@@ -22,15 +29,23 @@ pub(super) fn run(context: &mut Context<'_>, texts: &[TextFile], command: &Comma
     for file in texts {
         files::replace_text(&file.path, file.text.as_bytes()).map_err(failed)?;
     }
+    for (from, to) in copies {
+        fs_err::copy(from, to).map_err(failed)?;
+    }
     let version = Command { args: vec!["--version".into()], ..command.clone() };
     if let Some(first) = exec::read(&version).ok().as_deref().and_then(|text| text.lines().next()) {
         context.manifest.tools.insert("rpmbuild".into(), first.to_owned());
     }
 
     let path = layout.log(Stage::Build);
-    let mut log = File::create(&path).map_err(|source| Error::io("the build log cannot be written", source))?;
+    // The route `module` has compiled in this stage, and its output is there.
+    let mut log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(|source| Error::io("the build log cannot be written", source))?;
     let signatures = Signatures::builtin()?;
-    let mut witness = signatures.watch();
+    let mut witness = signatures.watch().after(&path);
     context.reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| {
         if let Moment::Line(line) = moment {
@@ -40,13 +55,7 @@ pub(super) fn run(context: &mut Context<'_>, texts: &[TextFile], command: &Comma
         }
         Flow::Continue
     })?;
-    let how = match end {
-        End::Exit(0) => return Ok(()),
-        End::Cancelled(signal) => return Err(Error::Cancelled { signal }),
-        End::Exit(code) => format!("exit code {code}"),
-        End::Killed(signal) => format!("signal {signal}"),
-        End::Stopped => "no word".into(),
-    };
+    let Some(how) = wrong_end(end)? else { return Ok(()) };
     let log = context.plan.layout.out_log(Stage::Build);
     let said = witness.testify();
     Err(Error::Build { how, phase: "the package".into(), lines: said.lines, cause: said.cause, log })

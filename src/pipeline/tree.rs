@@ -11,6 +11,7 @@ use globset::Glob;
 use regex::bytes::Regex;
 use walkdir::WalkDir;
 
+use super::error::wrong_end;
 use super::witness::Signatures;
 use super::{Context, Error};
 use crate::command::Command;
@@ -19,7 +20,7 @@ use crate::event::{Event, Stage};
 use crate::plan::step::{Compile, Refresh, Tree, apply_all};
 use crate::proof::{self, Finding, Verdict, packages};
 use crate::rpm::decompress;
-use crate::sys::exec::{self, End, Flow, Moment};
+use crate::sys::exec::{self, Flow, Moment};
 use crate::sys::files;
 
 /// How deep below BUILD resolved configs may be, as for the prep gate.
@@ -168,13 +169,7 @@ fn make(context: &mut Context<'_>, log: &mut File, command: &Command) -> Result<
         }
         Flow::Continue
     })?;
-    let how = match end {
-        End::Exit(0) => return Ok(()),
-        End::Cancelled(signal) => return Err(Error::Cancelled { signal }),
-        End::Exit(code) => format!("exit code {code}"),
-        End::Killed(signal) => format!("signal {signal}"),
-        End::Stopped => "no word".into(),
-    };
+    let Some(how) = wrong_end(end)? else { return Ok(()) };
     let log = context.plan.layout.out_log(Stage::Tree);
     let said = witness.testify();
     Err(Error::Make { command: command.to_string(), how, lines: said.lines, cause: said.cause, log })

@@ -1,5 +1,7 @@
 //! Watches what a long-running program prints, and says afterwards which lines matter and which cause they show.
 
+use std::path::Path;
+
 use super::Error;
 use crate::explain::signature::Table;
 use crate::explain::{Cause, Explainer, builtin};
@@ -32,6 +34,13 @@ pub(super) struct Testimony {
 }
 
 impl Witness<'_> {
+    /// Counts the lines that are in the log already, if there are some.
+    pub(super) fn after(mut self, log: &Path) -> Self {
+        let before = fs_err::read(log).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count();
+        self.0.skip(before as u64);
+        self
+    }
+
     /// Takes a line.
     pub(super) fn take(&mut self, line: &str) {
         self.0.line(line);

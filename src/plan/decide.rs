@@ -4,7 +4,7 @@
 use super::commands;
 use super::error::BOOTABLE;
 use super::host::{Account, Builder};
-use super::routes::{self, Comparison, Facts, Ipvs, Route, kernel, param, tree};
+use super::routes::{self, Comparison, Facts, Ipvs, Route, kernel, module, param, tree};
 use super::steps::QEMU;
 use super::{Choice, Error, Host, Layout, Plan, RecipeUsed, Request, SCHEMA, Source, SourceUsed, Step};
 use crate::ipvs::bits::Range;
@@ -93,6 +93,8 @@ impl Frame<'_> {
                 way,
             },
             source,
+            module: None,
+            inputs: Vec::new(),
             user: self.user.clone(),
             layout: self.layout.clone(),
             prepare: match &host.builder {
@@ -171,12 +173,10 @@ pub fn decide(request: &Request, choice: &Choice, subject: Subject<'_>, host: &H
         (Route::Param, _) => param::plan(&frame)?,
         (Route::Kernel, Subject::Source(source)) => kernel::plan(&frame, source)?,
         (Route::Tree, Subject::Source(source)) => tree::plan(&frame, source)?,
-        (Route::Kernel | Route::Tree, Subject::Named(nvr)) => {
+        (Route::Module, Subject::Source(source)) => module::plan(&frame, source)?,
+        (Route::Kernel | Route::Module | Route::Tree, Subject::Named(nvr)) => {
             return Err(routes::Error::NeedsSource { route, nvr: nvr.to_string() }.into());
         }
-        // Here goes `module::plan(&frame, source)`, in a file of its own beside the others. Until it is there,
-        // `compare` says that the route does not work, and `settle` never returns it.
-        (Route::Module, _) => return Err(routes::refused(route, &frame.routes).into()),
     };
     Ok(match request.until {
         Some(last) => plan.until(last),
@@ -217,6 +217,9 @@ fn tools(request: &Request, host: &Host) -> Result<(), Error> {
     let mut needed = vec!["rpmbuild"];
     if request.boot {
         needed.extend([QEMU, "busybox"]);
+    }
+    if request.route == Some(Route::Module) {
+        needed.extend(module::TOOLS);
     }
     if matches!(host.builder, Builder::Missing(_)) {
         needed.push("useradd");

@@ -105,6 +105,8 @@ fn install_hint(programs: &[String]) -> String {
             "gcc" => "gcc",
             "make" => "make",
             "depmod" => "kmod",
+            "strip" => "binutils",
+            "patch" => "patch",
             _ => "busybox",
         },
     };

@@ -22,8 +22,9 @@ pub struct Template {
 pub fn built_in(route: Route) -> Template {
     let (name, text) = match route {
         Route::Tree => ("install-tree.md", include_str!("../../templates/install-tree.md")),
-        Route::Kernel | Route::Module => ("install.md", include_str!("../../templates/install.md")),
+        Route::Kernel => ("install.md", include_str!("../../templates/install.md")),
         Route::Param => ("install-param.md", include_str!("../../templates/install-param.md")),
+        Route::Module => ("install-module.md", include_str!("../../templates/install-module.md")),
     };
     Template { name, text }
 }
@@ -76,6 +77,9 @@ pub struct More {
     /// Route `param`: the kernel's range, and what it does with a value outside.
     #[serde(default)]
     pub range: String,
+    /// Route `module`: the certificate that it is signed with; empty if it is not.
+    #[serde(default)]
+    pub signed: String,
     /// Route `tree`: where the tree is.
     #[serde(default)]
     pub tree: String,

@@ -85,6 +85,30 @@ impl Layout {
         self.work.join("srpm").join(file)
     }
 
+    /// A copy of another package that the building user can read.
+    #[must_use]
+    pub fn input(&self, file: &str) -> PathBuf {
+        self.work.join("inputs").join(file)
+    }
+
+    /// The unpacked kernel-devel.
+    #[must_use]
+    pub fn devel(&self) -> PathBuf {
+        self.work.join("kernel-devel")
+    }
+
+    /// What `ip_vs.ko` is built from, with the paths that it has in the kernel's tree.
+    #[must_use]
+    pub fn module(&self) -> PathBuf {
+        self.work.join("module")
+    }
+
+    /// A patch of the source package, as far as it changes IPVS.
+    #[must_use]
+    pub fn module_patch(&self, index: usize, file: &str) -> PathBuf {
+        self.work.join("module-patches").join(format!("{index:03}-{file}"))
+    }
+
     /// `HOME` of every child, so that nobody's dot files change a build.
     #[must_use]
     pub fn home(&self) -> PathBuf {

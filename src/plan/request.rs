@@ -22,6 +22,8 @@ pub struct Request {
     pub param: Param,
     /// What the route `tree` is to do.
     pub tree: Tree,
+    /// What the route `module` is to do.
+    pub module: Module,
     /// The source package, as an absolute path.
     pub srpm: PathBuf,
     /// Architecture; `None` for the machine's.
@@ -83,6 +85,37 @@ pub struct Tree {
     pub config: Option<BaseConfig>,
     /// The root of the system into which the kernel is installed; `None` if it is not.
     pub install: Option<PathBuf>,
+}
+
+/// What the route `module` is to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Module {
+    /// The key to sign with and its certificate, as absolute paths.
+    pub sign_key: Option<PathBuf>,
+    /// The certificate.
+    pub sign_cert: Option<PathBuf>,
+    /// Take another compiler than the kernel's, too.
+    pub any_compiler: bool,
+    /// The distribution's own kernel packages: to compare with, and to boot.
+    pub kernels: Vec<Input>,
+}
+
+/// A package that is used beside the source package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Input {
+    /// Where it is, as an absolute path.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl Input {
+    /// Its file name.
+    #[must_use]
+    pub fn file(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
 }
 
 /// A configuration to start from.

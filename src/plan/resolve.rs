@@ -74,6 +74,12 @@ pub fn wanted(text: &str, recipes: &[Recipe]) -> Result<Wanted, Error> {
 /// name, then the recipe's own.
 #[must_use]
 pub fn candidates(wanted: &Wanted, mirrors: &[String]) -> Vec<Candidate> {
+    places(wanted, mirrors, "{srpm}", &wanted.file())
+}
+
+/// The places of a file, which URLs have where they say `placeholder`.
+fn places(wanted: &Wanted, mirrors: &[String], placeholder: &str, file: &str) -> Vec<Candidate> {
+    let filled = |url: &str, point: Option<&String>| filled(&url.replace(placeholder, file), wanted, point);
     let recipe = &wanted.recipe;
     let number = wanted.nvr.release.split('.').next().unwrap_or_default();
     let point = recipe.vault.points.get(number);
@@ -86,7 +92,7 @@ pub fn candidates(wanted: &Wanted, mirrors: &[String]) -> Vec<Candidate> {
                 Some(point) => format!("recipe {}: base number {number} is {point}", recipe.name),
                 None => format!("recipe {}", recipe.name),
             };
-            Some(Candidate { url: filled(url, wanted, point)?, why })
+            Some(Candidate { url: filled(url, point)?, why })
         })
         .collect();
     let mut all: Vec<Candidate> = Vec::new();
@@ -94,13 +100,12 @@ pub fn candidates(wanted: &Wanted, mirrors: &[String]) -> Vec<Candidate> {
         let base = mirror.trim_end_matches('/');
         let base = if base.starts_with('/') { format!("file:{base}") } else { base.to_owned() };
         let why = format!("mirror {mirror}");
-        if base.contains("{srpm}") {
-            all.extend(filled(&base, wanted, point).map(|url| Candidate { url, why }));
+        if base.contains(placeholder) {
+            all.extend(filled(&base, point).map(|url| Candidate { url, why }));
             continue;
         }
         let paths = own.iter().filter_map(|candidate| path(&candidate.url));
-        let file = wanted.file();
-        for path in paths.chain([file.as_str()]) {
+        for path in paths.chain([file]) {
             all.push(Candidate { url: format!("{base}/{path}"), why: why.clone() });
         }
     }
@@ -108,6 +113,25 @@ pub fn candidates(wanted: &Wanted, mirrors: &[String]) -> Vec<Candidate> {
     let mut seen = std::collections::BTreeSet::new();
     all.retain(|candidate| seen.insert(candidate.url.clone()));
     all
+}
+
+/// Returns the kernel-devel of a kernel: `kernel-devel`, `kernel-lt-devel`, `kernel-uek-devel`.
+#[must_use]
+pub fn devel(kernel: &Nvr) -> Nvr {
+    Nvr { name: format!("{}-devel", kernel.name), ..kernel.clone() }
+}
+
+/// Returns the places to look in for the kernel-devel of a release and machine, as [`candidates`] does for its source
+/// package.
+#[must_use]
+pub fn devel_candidates(wanted: &Wanted, arch: &str, mirrors: &[String]) -> Vec<Candidate> {
+    let mut recipe = wanted.recipe.clone();
+    // Repositories of all 32-bit machines are called i386.
+    let base = if arch == "i686" { "i386" } else { arch };
+    let filled = |url: &String| url.replace("{arch}", arch).replace("{basearch}", base);
+    recipe.vault.urls = recipe.vault.devel.iter().map(filled).collect();
+    let file = format!("{}.{arch}.rpm", devel(&wanted.nvr));
+    places(&Wanted { recipe, nvr: wanted.nvr.clone() }, mirrors, "{rpm}", &file)
 }
 
 /// Returns where the keys that sign a family's source packages may be: on each mirror under the path that they have at the

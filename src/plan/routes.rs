@@ -7,6 +7,7 @@
 
 pub mod error;
 pub(super) mod kernel;
+pub mod module;
 pub(super) mod param;
 pub(super) mod tree;
 
@@ -294,8 +295,7 @@ fn verdict(route: Route, facts: &Facts) -> Verdict {
             refusal @ Verdict::Fails { .. } => refusal.clone(),
         },
         (Route::Module, Ipvs::BuiltIn { by }) => fails(format!("IPVS is built in: {by}")),
-        // The route's own file decides this, once it is there.
-        (Route::Module, Ipvs::Module { .. }) => fails("this version of kbuild does not have it yet".into()),
+        (Route::Module, Ipvs::Module { by }) => works(format!("IPVS is a module ({by}), built against kernel-devel")),
         (Route::Kernel, Ipvs::Module { .. }) => works("the option is set and the kernel built anew".into()),
         (Route::Tree, Ipvs::Module { .. }) => works("the option is set in a source tree for one host".into()),
         (Route::Kernel | Route::Tree, Ipvs::BuiltIn { by }) => {

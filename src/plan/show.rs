@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::routes::{Comparison, Route, Verdict};
-use super::step::{FileEdit, Gate, Moment, Refresh, Tree};
+use super::step::{FileEdit, Gate, Moment, PatchRun, Refresh, Signing, Tree};
 use super::{Plan, Step};
 use crate::command::Command;
 use crate::edit::config::Setting;
@@ -23,6 +23,16 @@ impl fmt::Display for Plan {
         if let Some(source) = &self.source {
             writeln!(f, "source    {} ({} bytes, sha256 {})", source.file, source.size, source.sha256)?;
             writeln!(f, "signed    {}", Signed(&source.signature))?;
+        }
+        if let Some(module) = &self.module {
+            let devel = &module.devel;
+            match &devel.sha256 {
+                Some(sha256) => writeln!(f, "devel     {} (sha256 {sha256})", devel.name)?,
+                None => writeln!(f, "devel     {}", devel.name)?,
+            }
+            if let Some(signature) = &devel.signature {
+                writeln!(f, "signed    {}", Signed(signature))?;
+            }
         }
         writeln!(f, "recipe    {} ({})", self.recipe.name, self.recipe.why)?;
         for assumed in &self.recipe.assumed {
@@ -133,7 +143,34 @@ impl Plan {
                 show_command(f, command, true)?;
                 show_gate(f, gate)
             }
-            Step::Package { files, command } => {
+            Step::Lay { devel, tree, files } => {
+                writeln!(f, "  kernel-devel   {}", devel.tree().display())?;
+                writeln!(f, "  IPVS           {} files, to {}", files.len(), tree.display())
+            }
+            Step::Patch { patches, same, .. } => {
+                for PatchRun { patch, command, .. } in patches {
+                    writeln!(f, "  {} ({}) changes {}", patch.name, patch.by, patch.changes.join(", "))?;
+                    show_command(f, command, false)?;
+                }
+                same.iter().try_for_each(|same| writeln!(f, "  {} must be that of {}", same.path, same.of))
+            }
+            Step::Compile(what) => {
+                if let Some(gcc) = what.gcc.as_ref().filter(|_| !what.any_compiler) {
+                    writeln!(f, "  gcc            as that of the kernel, {gcc}")?;
+                }
+                writeln!(f, "  run as {}", self.user.name)?;
+                show_command(f, &what.make, true)?;
+                show_command(f, &what.strip, false)?;
+                match &what.sign {
+                    Some(Signing::SignFile { command } | Signing::Openssl { command, .. }) => {
+                        show_command(f, command, false)?;
+                    }
+                    None => {}
+                }
+                writeln!(f, "  ip_vs.ko holds {}, and fits {}", what.bits, what.uname_r)
+            }
+            Step::Package { files, copies, command } => {
+                copies.iter().try_for_each(|(from, to)| writeln!(f, "  {} from {}", to.display(), from.display()))?;
                 for file in files {
                     writeln!(f, "  {}", file.path.display())?;
                     file.text.lines().try_for_each(|line| writeln!(f, "    | {line}"))?;
@@ -148,7 +185,9 @@ impl Plan {
             Step::Prove { required, expected, bits, .. } => {
                 let required = if required.is_empty() { "what the spec promises".into() } else { required.join(" ") };
                 writeln!(f, "  required       {required}")?;
-                writeln!(f, "  configs say    {}", settings(expected))?;
+                if !expected.is_empty() {
+                    writeln!(f, "  configs say    {}", settings(expected))?;
+                }
                 writeln!(f, "  ip_vs.ko holds {bits}")
             }
             Step::Boot { qemu, bits, limit, .. } => {

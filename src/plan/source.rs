@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use regex::bytes::Regex;
 
-use super::{Error, Voucher};
+use super::{Devel, Error, Voucher};
 use crate::edit::config;
 use crate::ipvs::bits::OPTION;
 use crate::ipvs::sources;
@@ -22,6 +22,10 @@ pub struct Source {
     pub texts: BTreeMap<String, Vec<u8>>,
     /// Files of the kernel tree by path; empty if no tarball could be read.
     pub tree: BTreeMap<String, Vec<u8>>,
+    /// Patches that may change IPVS, by name; empty if they were not asked for.
+    pub patches: BTreeMap<String, Vec<u8>>,
+    /// The kernel-devel, if one was asked for.
+    pub devel: Option<Devel>,
 }
 
 /// Files that are not read for decisions: archives, patches, certificates, packages.
@@ -32,7 +36,8 @@ impl Source {
     /// Puts header and payload together.
     #[must_use]
     pub fn new(header: Header, voucher: Voucher, contents: Contents) -> Self {
-        Self { header, voucher, texts: contents.texts, tree: contents.tree }
+        let Contents { texts, tree, patches } = contents;
+        Self { header, voucher, texts, tree, patches, devel: None }
     }
 
     /// Returns the name of the spec.
@@ -66,13 +71,26 @@ impl Source {
     /// from 1.
     #[must_use]
     pub fn spec_line(&self, pattern: &Regex) -> Option<(&str, usize)> {
-        let mut parts = self.texts.iter().filter(|(file, _)| ends_with(file, ".spec") || ends_with(file, ".inc"));
+        let mut parts = self.texts.iter().filter(|(file, _)| is_spec(file));
         parts.find_map(|(file, text)| {
             let mut lines = text.split(|byte| *byte == b'\n').enumerate();
             let found = lines.find(|(_, line)| !line.trim_ascii_start().starts_with(b"#") && pattern.is_match(line));
             found.map(|(index, _)| (file.as_str(), index + 1))
         })
     }
+}
+
+/// Whether a file is a spec, or one that specs include.
+pub(super) fn is_spec(file: &str) -> bool {
+    ends_with(file, ".spec") || ends_with(file, ".inc")
+}
+
+/// Whether a file is a patch, by its name.
+#[must_use]
+pub fn is_patch(file: &str) -> bool {
+    let packed = [".gz", ".bz2", ".xz", ".zst"];
+    let bare = packed.iter().find_map(|ending| file.strip_suffix(ending)).unwrap_or(file);
+    ends_with(bare, ".patch") || ends_with(bare, ".diff") || bare.starts_with("patch-")
 }
 
 pub(super) fn ends_with(file: &str, ending: &str) -> bool {

@@ -1,5 +1,7 @@
 //! The steps of a plan: each holds every detail that its stage needs, so that a stage decides nothing.
 
+pub mod module;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,8 @@ use crate::edit::config::Setting;
 use crate::edit::{self, Change, Edited, config, hook, spec};
 use crate::event::Stage;
 use crate::ipvs::bits::Bits;
+
+pub use module::{Bytes, Compilation, DevelPlace, PatchRun, SameFile, Signing, SourceFile};
 
 /// One stage with its details.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +58,9 @@ pub enum Step {
     Package {
         /// The spec and its sources.
         files: Vec<TextFile>,
+        /// Sources that are there already, and where they go.
+        #[serde(default)]
+        copies: Vec<(PathBuf, PathBuf)>,
         /// The build.
         command: Command,
     },
@@ -75,6 +82,26 @@ pub enum Step {
         /// What `ip_vs.ko` must hold.
         bits: Bits,
     },
+    /// Lay out what `ip_vs.ko` is built from.
+    Lay {
+        /// The kernel-devel.
+        devel: DevelPlace,
+        /// The top of the tree that is laid out.
+        tree: PathBuf,
+        /// IPVS's sources and what kbuild adds, by path below that top.
+        files: Vec<SourceFile>,
+    },
+    /// Apply the source package's patches to it, and compare with kernel-devel.
+    Patch {
+        /// The top of the tree.
+        tree: PathBuf,
+        /// The patches, in the spec's order.
+        patches: Vec<PatchRun>,
+        /// Headers that must be those of kernel-devel.
+        same: Vec<SameFile>,
+    },
+    /// Compile `ip_vs.ko`, and prove it.
+    Compile(Box<Compilation>),
     /// Boot the built kernel.
     Boot {
         /// QEMU's program.
@@ -85,6 +112,9 @@ pub enum Step {
         bits: Bits,
         /// How long the guest may take, in seconds.
         limit: u64,
+        /// Packages that are booted with those that were built: the distribution's kernel.
+        #[serde(default)]
+        with: Vec<PathBuf>,
     },
     /// Move the prepared tree where it is wanted, configure it, and compile it if that is wanted.
     Tree(Box<Tree>),
@@ -105,9 +135,9 @@ impl Step {
     pub fn stage(&self) -> Stage {
         match self {
             Self::Verify { .. } => Stage::Verify,
-            Self::Unpack { .. } => Stage::Unpack,
-            Self::Edit { .. } => Stage::Edit,
-            Self::Build { .. } | Self::Package { .. } => Stage::Build,
+            Self::Unpack { .. } | Self::Lay { .. } => Stage::Unpack,
+            Self::Edit { .. } | Self::Patch { .. } => Stage::Edit,
+            Self::Build { .. } | Self::Compile(_) | Self::Package { .. } => Stage::Build,
             Self::Prove { .. } | Self::ProveSetting { .. } => Stage::Prove,
             Self::Boot { .. } => Stage::Boot,
             Self::Tree(_) => Stage::Tree,

@@ -15,7 +15,7 @@ use crate::ipvs::bits::OPTION;
 /// QEMU's program for x86-64 guests.
 pub(super) const QEMU: &str = "qemu-system-x86_64";
 /// How long the proving boot may take: it took 8 seconds with a distribution's kernel on a slow machine.
-const BOOT_LIMIT: u64 = 180;
+pub(super) const BOOT_LIMIT: u64 = 180;
 
 impl Ground<'_> {
     /// Returns the steps of the route `kernel`, in order.
@@ -37,7 +37,7 @@ impl Ground<'_> {
         ]);
         if request.boot {
             let (qemu, busybox) = (tool(host, QEMU), tool(host, "busybox"));
-            steps.push(Step::Boot { qemu, busybox, bits, limit: BOOT_LIMIT });
+            steps.push(Step::Boot { qemu, busybox, bits, limit: BOOT_LIMIT, with: Vec::new() });
         }
         steps.push(Step::Collect {
             install: self.named(&recipe.packages.install),

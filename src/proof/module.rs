@@ -5,6 +5,7 @@
 //! uncompressed module; must not guess: what cannot be followed is an error.
 
 mod constants;
+pub mod fit;
 mod image;
 mod modinfo;
 mod parameter;

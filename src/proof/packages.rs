@@ -47,6 +47,15 @@ pub fn module_name(path: &str) -> Option<(&str, &str)> {
     matches!(ending, "" | ".xz" | ".gz" | ".zst" | ".bz2" | ".lz4" | ".lzma" | ".lzo").then_some((name, uname_r))
 }
 
+/// Whether a module stands apart from those of its kernel, which depmod prefers to them (`search updates extra built-in
+/// weak-updates` in /etc/depmod.d/dist.conf of EL, and an override).
+#[must_use]
+pub fn is_apart(path: &str) -> bool {
+    let below = path.strip_prefix("/usr").unwrap_or(path).strip_prefix("/lib/modules/");
+    let inside = below.and_then(|below| below.split_once('/')).map_or("", |(_, inside)| inside);
+    ["extra/", "updates/", "weak-updates/"].iter().any(|dir| inside.starts_with(dir))
+}
+
 /// Whether any of the packages has a kernel's config or its `ip_vs.ko`.
 ///
 /// # Errors
@@ -74,6 +83,7 @@ pub fn examine(
     seen: &mut dyn FnMut(&Finding),
 ) -> Result<Vec<Finding>, binary::Error> {
     let mut findings = Vec::new();
+    let mut apart = Vec::new();
     for package in packages {
         binary::check(package)?;
         let short = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -89,14 +99,21 @@ pub fn examine(
                 super::config(3, &subject, &text, expected).of(config_of(path))
             } else {
                 let kernel = module_name(path).map(|(_, uname_r)| uname_r);
-                module(&subject, &decompress::bytes(input, LARGEST)?, bits).of(kernel)
+                let elf = decompress::bytes(input, LARGEST)?;
+                if is_apart(path) {
+                    apart.extend(for_its_kernel(&subject, &elf, kernel.unwrap_or_default()));
+                }
+                // A module that stands apart is all that there is of its kernel: the kernel's config says what the
+                // distribution chose, and is in other packages.
+                module(&subject, &elf, bits).of(kernel.filter(|_| !is_apart(path)))
             };
             seen(&finding);
             findings.push(finding);
             Ok(())
         })?;
     }
-    for finding in unseen(&findings) {
+    let missing = unseen(&findings);
+    for finding in apart.into_iter().chain(missing) {
         seen(&finding);
         findings.push(finding);
     }
@@ -119,11 +136,25 @@ fn unseen(findings: &[Finding]) -> Vec<Finding> {
             }
         }
         if kernels.is_empty() && !has(level, None) {
-            let why = format!("a kernel's {what} is in none of the packages");
+            let why = match level {
+                3 if has(4, None) => "ip_vs.ko stands apart: kernel and config are the distribution's".to_owned(),
+                _ => format!("a kernel's {what} is in none of the packages"),
+            };
             missing.push(Finding::new(level, what, Verdict::NotChecked { why }));
         }
     }
     missing
+}
+
+/// Whether a module that stands apart is for the kernel in whose directory it is: else it is not loaded there.
+fn for_its_kernel(subject: &str, elf: &[u8], kernel: &str) -> Option<Finding> {
+    let vermagic = module::modinfo(elf).ok()?.get("vermagic").map(str::to_owned)?;
+    let verdict = if vermagic.split_whitespace().next() == Some(kernel) {
+        Verdict::Holds { evidence: format!("`{vermagic}`") }
+    } else {
+        Verdict::Differs { expected: format!("`{kernel} …`"), found: format!("`{vermagic}`") }
+    };
+    Some(Finding::new(4, format!("{subject}: vermagic"), verdict))
 }
 
 /// Level 4 on one module: `subject` says which.

@@ -84,6 +84,7 @@ pub(super) const TOP: &[Key] = &[
     must("switches", Kind::Table(SWITCHES), "lists what `--with` and `--without` can change"),
     must("requires", Kind::Table(REQUIRES), "lists what has to be installed to build"),
     must("needs", Kind::Table(NEEDS), "says how much of a machine a build takes"),
+    may("module", Kind::Table(MODULE), "says what the package with ip_vs.ko alone is to be"),
     must("vault", Kind::Table(VAULT), "says where source packages are to be had"),
     must("trust", Kind::Table(TRUST), "lists the keys that sign source packages"),
     must("example", Kind::Table(EXAMPLE), "is what the table in README.md says of the family"),
@@ -176,12 +177,26 @@ const DISK: &[Key] = &[
     must("fleet", Kind::Number(1, 10_000), "is for what a fleet installs"),
 ];
 
+const MODULE: &[Key] = &[
+    must(
+        "requires",
+        Kind::Some(&Kind::Template(&["name", "version", "release", "arch", "uname_r"])),
+        "are the packages that it requires, as a spec has them",
+    ),
+    may("old-rpm", Kind::Bool, "has the package made as rpm 4.4 reads it"),
+];
+
 const VAULT: &[Key] = &[
     may("points", Kind::Map(&Kind::Text), "give the point release to the first number of a release"),
     must(
         "urls",
         Kind::List(&Kind::Template(&["point", "minor", "version", "release", "name", "srpm"])),
         "are tried in order",
+    ),
+    may(
+        "devel",
+        Kind::List(&Kind::Template(&["point", "minor", "version", "release", "name", "arch", "basearch", "rpm"])),
+        "are tried in order for kernel-devel",
     ),
 ];
 

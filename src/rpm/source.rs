@@ -1,5 +1,7 @@
 //! Source packages: checked before anything of them is used, read as a stream.
 
+mod inside;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -13,15 +15,13 @@ use super::integrity::{self, Broken};
 use super::nvr::Nvr;
 use super::trust::{self, Signature};
 use crate::digest::hex;
+pub use inside::InTree;
+use inside::{patched, read_tree};
 
 /// The largest text (spec, config, script) that is kept in memory. Real specs have up to about 5 MB.
 const LARGEST_TEXT: u64 = 32 << 20;
 /// How much all texts together may have.
 const ALL_TEXTS: u64 = 256 << 20;
-/// The largest file of a kernel tree that is kept in memory.
-const LARGEST_TREE_FILE: u64 = 4 << 20;
-/// How large a kernel tree may be. Real ones have up to 1.5 GB.
-const LARGEST_TREE: u64 = 16 << 30;
 /// How much all files of a source package together may have. Real ones have up to 250 MB.
 const LARGEST_PAYLOAD: u64 = 8 << 30;
 
@@ -131,19 +131,7 @@ pub struct Header {
 pub fn header(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Header, Error> {
     let open = |source| Error::Open { path: path.to_owned(), source };
     let bad = |source| Error::Header { path: path.to_owned(), source: Box::new(source) };
-    let mut file = fs_err::File::open(path).map_err(open)?;
-    let details = file.metadata().map_err(open)?;
-    if !details.is_file() {
-        let what = if details.is_dir() { "it is a directory" } else { "it is not a file" };
-        return Err(open(io::Error::other(what)));
-    }
-    let mut start = Vec::new();
-    Read::by_ref(&mut file).take(4).read_to_end(&mut start).map_err(open)?;
-    if start != b"\xed\xab\xee\xdb" {
-        return Err(Error::NotAnRpm { path: path.to_owned(), found: in_words(&start) });
-    }
-    let metadata = headers::open(path).map_err(bad)?;
-    metadata.verify_digests().or_else(ignore_missing).map_err(bad)?;
+    let metadata = opened(path)?;
     if !metadata.is_source_package() {
         let arch = metadata.get_arch().unwrap_or("unknown architecture").to_owned();
         return Err(Error::Binary { path: path.to_owned(), arch });
@@ -162,6 +150,26 @@ pub fn header(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Header,
         broken => Error::Payload { path: path.to_owned(), source: Box::new(broken) },
     })?;
     Ok(Header { nvr, size: whole.size, sha256: whole.sha256, signature, files, left_out })
+}
+
+/// Reads the headers of a package of any kind, and checks them.
+pub(super) fn opened(path: &Path) -> Result<PackageMetadata, Error> {
+    let open = |source| Error::Open { path: path.to_owned(), source };
+    let bad = |source| Error::Header { path: path.to_owned(), source: Box::new(source) };
+    let mut file = fs_err::File::open(path).map_err(open)?;
+    let details = file.metadata().map_err(open)?;
+    if !details.is_file() {
+        let what = if details.is_dir() { "it is a directory" } else { "it is not a file" };
+        return Err(open(io::Error::other(what)));
+    }
+    let mut start = Vec::new();
+    Read::by_ref(&mut file).take(4).read_to_end(&mut start).map_err(open)?;
+    if start != b"\xed\xab\xee\xdb" {
+        return Err(Error::NotAnRpm { path: path.to_owned(), found: in_words(&start) });
+    }
+    let metadata = headers::open(path).map_err(bad)?;
+    metadata.verify_digests().or_else(ignore_missing).map_err(bad)?;
+    Ok(metadata)
 }
 
 /// Returns the sources and patches that the header names and the payload lacks: rpm lists them as ghosts, or not at all.
@@ -199,15 +207,8 @@ pub enum Want {
     Text,
     /// Check it and, since it is a tarball of the kernel, keep the files of the tree that are asked for.
     Tree,
-}
-
-/// Which files of a kernel's tarball are kept: asked of every path, and then of those that are wanted with their content.
-#[expect(missing_debug_implementations, reason = "functions have none")]
-pub struct InTree<'a> {
-    /// Whether a file is worth reading, by its path below the tarball's top directory.
-    pub wanted: &'a dyn Fn(&str) -> bool,
-    /// Whether it is worth keeping.
-    pub keep: &'a dyn Fn(&str, &[u8]) -> bool,
+    /// Check it and, since it is a patch, keep it if it changes a file of the tree that is asked for.
+    Patch,
 }
 
 /// What was kept while the payload was read.
@@ -217,6 +218,8 @@ pub struct Contents {
     pub texts: BTreeMap<String, Vec<u8>>,
     /// Files of the kernel tree by their path without the top directory.
     pub tree: BTreeMap<String, Vec<u8>>,
+    /// Patches that change a file of the tree that was asked for, by file name and decompressed.
+    pub patches: BTreeMap<String, Vec<u8>>,
 }
 
 /// Reads the payload once, checks every file's digest, and keeps what is wanted.
@@ -254,27 +257,15 @@ pub fn read(
             contents.tree.extend(read_tree(input, in_tree)?);
             Ok(())
         }
+        Want::Patch => {
+            let text = decompress::bytes(input, LARGEST_TEXT)?;
+            if patched(&text).any(|path| (in_tree.wanted)(path)) {
+                contents.patches.insert(name.to_owned(), text);
+            }
+            Ok(())
+        }
     })?;
     Ok(contents)
-}
-
-/// Reads the wanted files out of a (compressed) tar stream.
-fn read_tree(input: &mut dyn Read, in_tree: &InTree<'_>) -> io::Result<BTreeMap<String, Vec<u8>>> {
-    let mut found = BTreeMap::new();
-    let mut archive = tar::Archive::new(decompress::reader(input)?.take(LARGEST_TREE));
-    for entry in archive.entries()? {
-        let entry = entry?;
-        let path = entry.path()?.to_string_lossy().into_owned();
-        let Some((_, inner)) = path.trim_start_matches("./").split_once('/') else { continue };
-        if (in_tree.wanted)(inner) && entry.header().entry_type().is_file() {
-            let mut text = Vec::new();
-            entry.take(LARGEST_TREE_FILE).read_to_end(&mut text)?;
-            if (in_tree.keep)(inner, &text) {
-                found.insert(inner.to_owned(), text);
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// Unpacks the whole payload into an existing directory as plain files with the modes that they had (a spec may run its

@@ -141,6 +141,19 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Returns the paths of all files below a directory, relative to it; links are followed as far as they lead somewhere.
+#[must_use]
+pub fn below(dir: &Path, deepest: usize) -> Vec<String> {
+    walkdir::WalkDir::new(dir)
+        .follow_links(true)
+        .max_depth(deepest)
+        .into_iter()
+        .flatten()
+        .filter(|entry| !entry.file_type().is_dir())
+        .filter_map(|entry| Some(entry.path().strip_prefix(dir).ok()?.to_str()?.to_owned()))
+        .collect()
+}
+
 /// Returns all files below a directory that have this ending, sorted.
 #[must_use]
 pub fn with_ending(dir: &Path, ending: &str) -> Vec<PathBuf> {

@@ -10,8 +10,20 @@ use nix::unistd::{AccessFlags, access};
 use super::user::{self, Entry};
 
 /// Programs that a plan may name.
-const TOOLS: [&str; 8] =
-    ["rpmbuild", "rpmspec", "useradd", "qemu-system-x86_64", "busybox", "make", "depmod", "installkernel"];
+const TOOLS: [&str; 12] = [
+    "rpmbuild",
+    "rpmspec",
+    "useradd",
+    "qemu-system-x86_64",
+    "busybox",
+    "make",
+    "depmod",
+    "installkernel",
+    "gcc",
+    "strip",
+    "patch",
+    "openssl",
+];
 /// Those of them that are where only root looks.
 const OF_ROOT: [&str; 3] = ["useradd", "depmod", "installkernel"];
 

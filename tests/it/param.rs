@@ -263,7 +263,7 @@ fn what_the_kernel_would_not_do_is_refused_before_anything_is_made() {
     };
     refused("21", RELEASE, 3, &["outside the range of this kernel, 8..20 (recipe el6)"]);
     refused("7", "3.10.0-1160.el7", 3, &["outside the range"]);
-    refused("20", "2.6.32-358.23.2.el6", 3, &["el6 has it since 2.6.32-431.el6", "`--route kernel` works"]);
+    refused("20", "2.6.32-358.23.2.el6", 3, &["el6 has it since 2.6.32-431.el6", "`--route module` works"]);
     refused("20", "2.6.18-308.13.1.el5", 3, &["no kernel of el5 has the parameter"]);
     refused("20", "5.10.0-60.oe1", 3, &["no recipe covers"]);
     for option in

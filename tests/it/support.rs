@@ -1,9 +1,12 @@
 //! What the tests share: a place of their own, kbuild in it, the toy kernel, stand-ins for programs, accounts.
 
 pub(crate) mod built;
+pub(crate) mod chroot;
+pub(crate) mod distribution;
 pub(crate) mod fake;
 pub(crate) mod kbuild;
 pub(crate) mod keyring;
+pub(crate) mod module;
 pub(crate) mod package;
 pub(crate) mod processes;
 pub(crate) mod rawrpm;
@@ -40,7 +43,7 @@ pub(crate) fn require_file(path: &Path) -> bool {
     path.is_file() || missing(&format!("`{}`", path.display()))
 }
 
-fn missing(what: &str) -> bool {
+pub(crate) fn missing(what: &str) -> bool {
     assert!(std::env::var_os("KBUILD_REQUIRE_ALL").is_none_or(|all| all != "1"), "this test needs {what}");
     // Not through `eprintln!`, which the test harness keeps to itself when a test passes.
     let _ = writeln!(std::io::stderr(), "skipped: needs {what}");

@@ -26,7 +26,7 @@ pub(super) fn duration(duration: Duration) -> String {
 }
 
 /// A number of bytes: `512 B`, `1.5 KiB`, `12.0 MiB`.
-pub(super) fn bytes(n: u64) -> String {
+pub(in crate::cli) fn bytes(n: u64) -> String {
     let size = size_for(n);
     format!("{} {}", in_size(n, size), size.1)
 }
@@ -38,7 +38,7 @@ pub(super) fn bytes_of(done: u64, total: u64, about: &str) -> String {
 }
 
 /// A number with its noun: `1 file`, `3 files`, `2 patches`.
-pub(super) fn count(n: u64, singular: &str) -> String {
+pub(in crate::cli) fn count(n: u64, singular: &str) -> String {
     format!("{n} {}", noun(n, singular))
 }
 

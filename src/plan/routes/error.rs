@@ -38,6 +38,9 @@ pub enum Error {
         /// The machine's.
         here: String,
     },
+    /// The route `module`, and why not.
+    #[error(transparent)]
+    Module(#[from] super::module::Error),
     /// A template of the program's own gives no text.
     #[error("the file that `templates/{name}` describes cannot be written")]
     Template {
@@ -64,6 +67,7 @@ impl Error {
                     .into()
             }
             Self::Cross { .. } => "leave out `--install`, or build packages with `--route kernel`".into(),
+            Self::Module(error) => return error.hint(),
             Self::Template { .. } => return None,
             Self::NeedsSource { .. } => "pass it as `--srpm FILE|URL`, or let it be fetched with `--release R`".into(),
         })
@@ -75,6 +79,7 @@ impl Error {
         match self {
             Self::Fails { .. } | Self::NeedsSource { .. } | Self::Cross { .. } => 3,
             Self::InstallNeedsRoot { .. } => 4,
+            Self::Module(error) => error.exit_code(),
             // The program's own templates are tested: a bug.
             Self::Template { .. } => 70,
         }

@@ -115,7 +115,7 @@ pub(in crate::plan) fn plan(frame: &Frame<'_>) -> Result<Plan, super::super::Err
     let more =
         More { builtin, tune: request.param.tune, range: folded(&range(frame), INSTALL_WIDTH), ..More::default() };
     let steps = vec![
-        Step::Package { files, command },
+        Step::Package { files, copies: Vec::new(), command },
         Step::ProveSetting { required: required.clone(), bits: request.bits },
         Step::Collect {
             install: Vec::new(),

@@ -29,9 +29,9 @@ fn taken(facts: &Facts) -> Route {
 #[test]
 fn the_parameter_is_there_from_the_release_that_brought_it() {
     for (release, route) in [
-        ("2.6.18-308.13.1.el5", Route::Kernel),
-        ("2.6.32-71.el6", Route::Kernel),
-        ("2.6.32-358.23.2.el6", Route::Kernel),
+        ("2.6.18-308.13.1.el5", Route::Module),
+        ("2.6.32-71.el6", Route::Module),
+        ("2.6.32-358.23.2.el6", Route::Module),
         ("2.6.32-431.el6", Route::Param),
         ("2.6.32-431.29.2.el6", Route::Param),
         ("2.6.32-1000.el6", Route::Param),
@@ -39,7 +39,7 @@ fn the_parameter_is_there_from_the_release_that_brought_it() {
         ("4.18.0-80.el8", Route::Param),
         ("6.12.0-211.37.1.el10_2", Route::Param),
         ("kernel-lt-6.1.59-1.el9.elrepo", Route::Param),
-        ("kernel-uek-2.6.39-400.el6uek", Route::Kernel),
+        ("kernel-uek-2.6.39-400.el6uek", Route::Module),
         ("kernel-uek-5.15.0-206.153.7.el9uek", Route::Param),
     ] {
         assert_eq!(taken(&facts(release, None)), route, "{release}");
@@ -49,7 +49,7 @@ fn the_parameter_is_there_from_the_release_that_brought_it() {
 #[test]
 fn the_kernels_own_sources_count_more_than_the_recipe() {
     assert_eq!(taken(&facts("2.6.32-220.el6", Some(Kind::Parameter))), Route::Param);
-    assert_eq!(taken(&facts("3.10.0-1160.el7", Some(Kind::CompileTime))), Route::Kernel);
+    assert_eq!(taken(&facts("3.10.0-1160.el7", Some(Kind::CompileTime))), Route::Module);
 }
 
 #[test]
@@ -89,12 +89,14 @@ fn a_cheaper_route_is_mentioned_and_a_dearer_one_is_not() {
         "{line}"
     );
     assert_eq!(cheaper(Route::Param, &routes), None);
-    assert_eq!(cheaper(Route::Kernel, &compare(&facts("2.6.32-220.el6", None))), None);
+    let old = compare(&facts("2.6.32-220.el6", None));
+    assert!(cheaper(Route::Kernel, &old).unwrap().starts_with("`--route module` would do: IPVS is a module"));
+    assert_eq!(cheaper(Route::Module, &old), None);
 }
 
 #[test]
 fn a_refusal_names_the_cheapest_route_that_works() {
     let error = settle(Some(Route::Param), &compare(&facts("2.6.32-220.13.1.el6", None))).unwrap_err();
-    assert!(matches!(error, Error::Fails { route: Route::Param, instead: Some(Route::Kernel), .. }), "{error:?}");
+    assert!(matches!(error, Error::Fails { route: Route::Param, instead: Some(Route::Module), .. }), "{error:?}");
     assert!(error.to_string().contains("since 2.6.32-431.el6"), "{error}");
 }

@@ -145,6 +145,37 @@ impl<'a> Image<'a> {
         self.symbols(|kind| kind == SymbolKind::Text).filter(|symbol| symbol.place.section == section.index).collect()
     }
 
+    /// The names that are filled in from kernel and other modules when the module is loaded, sorted.
+    pub(super) fn undefined(&self) -> Result<Vec<&'a str>, Error> {
+        let mut names = Vec::new();
+        for symbol in self.file.symbols().filter(ObjectSymbol::is_undefined) {
+            let name = symbol.name().map_err(bad("a symbol's name"))?;
+            if symbol.index() != SymbolIndex(0) && !name.is_empty() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// The file's integer of a pointer's size at the beginning of these bytes.
+    pub(super) fn long(&self, bytes: &[u8]) -> Option<u64> {
+        let little = self.file.is_little_endian();
+        if self.file.is_64() {
+            let bytes = *bytes.first_chunk::<8>()?;
+            Some(if little { u64::from_le_bytes(bytes) } else { u64::from_be_bytes(bytes) })
+        } else {
+            self.int32(bytes).map(u64::from)
+        }
+    }
+
+    /// The file's integer of 32 bits at the beginning of these bytes.
+    pub(super) fn int32(&self, bytes: &[u8]) -> Option<u32> {
+        let bytes = *bytes.first_chunk::<4>()?;
+        Some(if self.file.is_little_endian() { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
+    }
+
     fn symbols(&self, wanted: impl Fn(SymbolKind) -> bool) -> impl Iterator<Item = Symbol<'a>> {
         self.file.symbols().filter(move |symbol| symbol.index() != SymbolIndex(0) && wanted(symbol.kind())).filter_map(
             |symbol| {

@@ -64,10 +64,16 @@ fn one(dir: &Path, wanted: impl Fn(&Path) -> bool) -> PathBuf {
 /// somebody would get who changed a file and packed it again properly.
 #[track_caller]
 pub(crate) fn repack(root: &Path) -> PathBuf {
+    repack_as(root, "kernel", "2.6.32", "220.13.1.el6.ipvs_20bit")
+}
+
+/// Makes a package of the files below `root`, by any name.
+#[track_caller]
+pub(crate) fn repack_as(root: &Path, name: &str, version: &str, release: &str) -> PathBuf {
     let top = root.parent().unwrap();
     let spec = top.join("kernel.spec");
     let text = format!(
-        "Name: kernel\nVersion: 2.6.32\nRelease: 220.13.1.el6.ipvs_20bit\nSummary: A kernel\nLicense: GPLv2\n\
+        "Name: {name}\nVersion: {version}\nRelease: {release}\nSummary: A kernel\nLicense: GPLv2\n\
          %global debug_package %{{nil}}\n%global __os_install_post %{{nil}}\n%description\nA kernel.\n\
          %install\ncp -a {}/. %{{buildroot}}\n%files\n/*\n",
         root.display()

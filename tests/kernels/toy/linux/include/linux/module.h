@@ -9,6 +9,12 @@ struct module {
 
 extern struct module __this_module;
 
+/* The checksum that a symbol of the kernel had when the module was built. */
+struct modversion_info {
+	unsigned long crc;
+	char name[64 - sizeof(unsigned long)];
+};
+
 #define __PASTE(a, b) a##b
 #define __UNIQUE(prefix, line) __PASTE(prefix, line)
 
