@@ -36,7 +36,7 @@ pub(super) struct Testimony {
 impl Witness<'_> {
     /// Counts the lines that are in the log already, if there are some.
     pub(super) fn after(mut self, log: &Path) -> Self {
-        let before = fs_err::read(log).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count();
+        let before = fs_err::read(log).unwrap_or_default().split_inclusive(|byte| *byte == b'\n').count();
         self.0.skip(before as u64);
         self
     }

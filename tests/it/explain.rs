@@ -219,7 +219,7 @@ fn a_cause_comes_before_what_follows_from_it() {
     let text = "error: Architecture is not included: i386\n\nRPM build warnings:\n    File not found: /b/x\n";
     assert_eq!(first(text).as_deref(), Some("architecture-excluded"));
     // A first build in the same job that went well has no say.
-    let text = "/bin/sh: dot: command not found\nerror: x\nExecuting(%clean): /bin/sh\n+ exit 0\n\
+    let text = "cp: error writing 'x': No space left on device\nerror: x\nExecuting(%clean): /bin/sh\n+ exit 0\n\
                 error: Failed build dependencies:\n\tbc is needed by kernel-1.x86_64\n";
     assert_eq!(first(text).as_deref(), Some("build-requires"));
 }
