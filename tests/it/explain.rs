@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::support::kbuild::Outcome as Ran;
 use crate::support::sandbox::Sandbox;
-use crate::support::{repository, require};
+use crate::support::{missing, repository, require};
 
 /// tests/explain/index.toml.
 #[derive(Deserialize)]
@@ -359,7 +359,7 @@ fn really_fail(wanted: impl Fn(usize, &Entry) -> bool) {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for name in left_out {
-        let _ = writeln!(std::io::stderr(), "skipped: {name}");
+        missing(&name);
     }
 }
 
