@@ -1,15 +1,21 @@
-//! Finds the recipes, so that a new family is a file in recipes/ and nothing in src/.
+//! Finds recipes and failure signatures, so that a new one is a file or a row of a table and nothing in src/.
 #![expect(clippy::disallowed_methods, reason = "a build script has its own environment and nothing but std")]
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{env, error, fs};
 
 fn main() -> Result<(), Box<dyn error::Error>> {
-    println!("cargo:rerun-if-changed=recipes");
     println!("cargo:rerun-if-changed=build.rs");
-    let mut files = Vec::new();
-    for entry in fs::read_dir(Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("recipes"))? {
+    embed("recipes")?;
+    embed("signatures")
+}
+
+/// Writes name and text of every TOML file of a directory as a Rust expression.
+fn embed(dir: &str) -> Result<(), Box<dyn error::Error>> {
+    println!("cargo:rerun-if-changed={dir}");
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(Path::new(&env::var("CARGO_MANIFEST_DIR")?).join(dir))? {
         let path = entry?.path();
         if path.extension().is_some_and(|ending| ending == "toml") {
             files.push(path);
@@ -24,10 +30,10 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     });
     let mut list = String::new();
     for path in &files {
-        let name = path.file_stem().and_then(|stem| stem.to_str()).ok_or("a recipe's name is not UTF-8")?;
+        let name = path.file_stem().and_then(|stem| stem.to_str()).ok_or("a file's name is not UTF-8")?;
         // The text and not its path, which would put the builder's directories into the program.
         writeln!(list, "    ({name:?}, {:?}),", fs::read_to_string(path)?)?;
     }
-    fs::write(Path::new(&env::var("OUT_DIR")?).join("recipes.rs"), format!("&[\n{list}]\n"))?;
+    fs::write(Path::new(&env::var("OUT_DIR")?).join(format!("{dir}.rs")), format!("&[\n{list}]\n"))?;
     Ok(())
 }

@@ -4,6 +4,7 @@ pub mod args;
 mod boot;
 mod devel;
 mod doctor;
+mod explain;
 mod fetch;
 mod host;
 mod ipvs;
@@ -99,6 +100,7 @@ fn dispatch(edge: &Edge, mut command: Subcommand) -> Result<Output, Error> {
         Subcommand::Verify(verify) => verify::run(edge, &verify),
         Subcommand::Boot(boot) => boot::run(edge, &boot),
         Subcommand::Doctor(what) => doctor::run(edge, &what),
+        Subcommand::Explain(what) => explain::run(edge, &what),
         Subcommand::Recipes(what) => recipes::run(edge, &what),
         Subcommand::Size(what) => size::run(edge, &what),
         Subcommand::Host(what) => host::run(edge, &what),
@@ -171,6 +173,7 @@ fn complain(error: &Error, format: Format) {
     if format == Format::Json {
         let line = serde_json::json!({
             "event": "error", "error": text, "hint": hint, "exit-code": error.exit_code(),
+            "cause": error.cause(),
         });
         let _ = writeln!(io::stdout(), "{line}");
     }

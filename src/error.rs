@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::explain::{self, Cause, Outcome, show};
 use crate::ipvs::size;
 use crate::nearest::nearest;
 use crate::pipeline::fetch;
@@ -22,6 +23,9 @@ pub enum Error {
     /// A recipe that came with the program is not valid.
     #[error(transparent)]
     Bug(#[from] builtin::Broken),
+    /// The signatures that came with the program are not valid.
+    #[error(transparent)]
+    Signatures(#[from] explain::builtin::Broken),
     /// No built-in recipe has this name, and no file either.
     #[error("no recipe is called `{name}`: expected one of {}, or a file", known.join(", "))]
     UnknownRecipe {
@@ -89,6 +93,14 @@ pub enum Error {
     /// The run ended early.
     #[error(transparent)]
     Pipeline(#[from] pipeline::Error),
+    /// The log shows no cause that is known.
+    #[error("{}: {log}", show::unknown(*outcome))]
+    Unexplained {
+        /// The log.
+        log: String,
+        /// How what it tells of ended.
+        outcome: Outcome,
+    },
     /// There are no packages to look at.
     #[error(transparent)]
     Find(#[from] FindError),
@@ -123,13 +135,15 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Bug(_) => 70,
+            Self::Bug(_) | Self::Signatures(_) => 70,
             Self::Usage(_) | Self::Find(_) => 2,
             Self::Recipe(_)
             | Self::UnknownRecipe { .. }
             | Self::Input { .. }
             | Self::Connections { .. }
-            | Self::Size(_) => 3,
+            | Self::Size(_)
+            | Self::Unexplained { outcome: Outcome::Succeeded, .. } => 3,
+            Self::Unexplained { outcome: Outcome::Failed | Outcome::Unknown, .. } => 8,
             Self::Source(source::Error::Open { .. })
             | Self::Tree(tree::Error::Package(source::Error::Open { .. }))
             | Self::Fetch(fetch::Error::Nowhere { .. } | fetch::Error::Offline { .. }) => 5,
@@ -137,6 +151,15 @@ impl Error {
             Self::Plan(error) => error.exit_code(),
             Self::Pipeline(error) => error.exit_code(),
             Self::Host { .. } | Self::NotReady { .. } | Self::Fetch(_) => 4,
+        }
+    }
+
+    /// Returns what stopped a build, where its output shows a known cause.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Pipeline(error) => error.cause(),
+            _ => None,
         }
     }
 
@@ -173,6 +196,9 @@ impl Error {
                 "kernel-devel serves to compile modules; for a kernel name its source package (`.src.rpm`), or let \
                  `--release R` fetch it"
                     .into(),
+            ),
+            Self::Unexplained { outcome: Outcome::Failed | Outcome::Unknown, .. } => Some(
+                "the first error is usually the cause; what can be told from it can be made a signature (CONTRIBUTING.md)".into(),
             ),
             Self::OtherSource { .. } => Some("try again, from another mirror".into()),
             Self::Source(source::Error::Binary { .. }) => {

@@ -11,10 +11,10 @@
 //! sys::probe ────▶ Host  ┘     `kbuild plan` prints it     events ─▶ cli::render
 //! ```
 //!
-//! The rooms, each importing only from those below it: [`cli`], [`pipeline`], [`proof`], [`plan`], [`recipe`],
-//! [`edit`], [`ipvs`], [`rpm`], [`sys`]; under them all the vocabulary: [`command`], [`digest`], [`event`],
+//! The rooms, each importing only from those below it: [`cli`], [`pipeline`], [`proof`], [`plan`],
+//! [`explain`], [`recipe`], [`edit`], [`ipvs`], [`rpm`], [`sys`]; under them all the vocabulary: [`command`], [`digest`], [`event`],
 //! [`mod@nearest`].
-//! `recipe`, `edit`, `ipvs` and `plan` are pure. ARCHITECTURE.md has the map.
+//! `plan`, `explain`, `recipe`, `edit` and `ipvs` are pure. ARCHITECTURE.md has the map.
 
 pub mod cli;
 pub mod command;
@@ -22,6 +22,7 @@ pub mod digest;
 pub mod edit;
 pub mod error;
 pub mod event;
+pub mod explain;
 pub mod ipvs;
 pub mod nearest;
 pub mod pipeline;

@@ -25,6 +25,7 @@ pub mod store;
 mod tree;
 mod unpack;
 mod verify;
+mod witness;
 
 use std::path::Path;
 use std::time::Instant;
@@ -163,8 +164,11 @@ pub fn run(
     for step in &plan.steps {
         let outcome = stage(step, &mut context);
         if let Err(error) = outcome {
-            context.manifest.status =
-                Status::Failed { error: crate::error::chain(&error), exit_code: error.exit_code() };
+            context.manifest.status = Status::Failed {
+                error: crate::error::chain(&error),
+                exit_code: error.exit_code(),
+                cause: error.cause().cloned().map(Box::new),
+            };
             // The stage's error is the one to report, even if the results cannot be written either.
             let _ = collect::logs(&mut context);
             let _ = context.write_manifest();

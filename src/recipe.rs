@@ -1,8 +1,8 @@
 //! What is known of a family of kernels, as data: recipes/*.toml, built in, replaceable with `--recipe FILE`.
 
 pub mod builtin;
-mod check;
-mod keys;
+pub(crate) mod check;
+pub(crate) mod keys;
 pub mod table;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! The command line. Types only: what the arguments mean is decided in `prepare`.
 
 pub mod doctor;
+pub mod explain;
 pub mod host;
 pub mod module;
 pub mod routes;
@@ -16,6 +17,7 @@ use crate::event::Stage;
 use crate::ipvs::bits::Bits;
 use crate::plan::request::{Mode, ProfileName};
 pub use doctor::Doctor;
+pub use explain::Explain;
 use host::Host;
 use routes::Routes;
 use size::Size;
@@ -81,6 +83,8 @@ pub enum Subcommand {
     Boot(Boot),
     /// Look whether this machine can build a kernel: everything that is missing, at once
     Doctor(Doctor),
+    /// Say why a build failed, from its log: of rpmbuild, mock, koji or a CI job
+    Explain(Explain),
     /// Show what is known of each family of kernels, or check a recipe of your own
     #[command(subcommand)]
     Recipes(Recipes),

@@ -6,17 +6,13 @@ use std::path::{Path, PathBuf};
 use fs_err::File;
 
 use super::progress::{Estimates, Progress};
+use super::witness::{Signatures, Testimony};
 use super::{Context, Error, gate};
 use crate::command::Command;
 use crate::event::{Event, Stage};
 use crate::plan::step::{Gate, Moment as When};
 use crate::proof::Finding;
 use crate::sys::exec::{self, End, Flow, Moment};
-
-/// How many of the last lines of a failed build are shown.
-const TAIL: usize = 12;
-/// How many lines that look like the error itself are shown before them.
-const ERRORS: usize = 6;
 
 pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> Result<(), Error> {
     tools(context, command);
@@ -28,7 +24,8 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     let estimates = Estimates::new(&estimates_file, key);
     let mut progress = Progress::new(layout.build(), estimates.get());
     let mut resolved: Vec<Finding> = Vec::new();
-    let mut lines = Lines::default();
+    let signatures = Signatures::builtin()?;
+    let mut witness = signatures.watch();
     let reporter = context.reporter;
 
     reporter.report(&Event::Exec { command: command.to_string() });
@@ -44,7 +41,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         Moment::Line(line) => {
             // A log on a full disk must not end a build that has the room it needs elsewhere.
             let _ = writeln!(log, "{line}");
-            lines.take(line);
+            witness.take(line);
             if progress.line(line) == Some("%build") && resolved.is_empty() {
                 resolved = gate::check(gate, &layout.build());
                 for finding in &resolved {
@@ -78,10 +75,15 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
             return Err(gated(gate, found, &layout.sources()));
         }
         End::Exit(code) => {
-            return Err(failed(format!("exit code {code}"), &progress, lines, layout.out_log(Stage::Build)));
+            return Err(failed(
+                format!("exit code {code}"),
+                &progress,
+                witness.testify(),
+                layout.out_log(Stage::Build),
+            ));
         }
         End::Killed(signal) => {
-            return Err(failed(format!("signal {signal}"), &progress, lines, layout.out_log(Stage::Build)));
+            return Err(failed(format!("signal {signal}"), &progress, witness.testify(), layout.out_log(Stage::Build)));
         }
     }
     if resolved.is_empty() {
@@ -108,63 +110,7 @@ fn gated(gate: &Gate, found: Vec<Finding>, sources: &Path) -> Error {
     Error::Gate { found, origin }
 }
 
-fn failed(how: String, progress: &Progress, lines: Lines, log: PathBuf) -> Error {
+fn failed(how: String, progress: &Progress, said: Testimony, log: PathBuf) -> Error {
     let phase = progress.phase().unwrap_or("its preparation").to_owned();
-    Error::Build { how, phase, lines: lines.that_matter(), log }
-}
-
-/// The lines of a build that are worth showing if it fails.
-#[derive(Debug, Default)]
-pub(super) struct Lines {
-    errors: Vec<String>,
-    tail: std::collections::VecDeque<String>,
-}
-
-impl Lines {
-    pub(super) fn take(&mut self, line: &str) {
-        if self.errors.len() < ERRORS && looks_like_an_error(line) {
-            self.errors.push(line.to_owned());
-        }
-        if self.tail.len() == TAIL {
-            self.tail.pop_front();
-        }
-        self.tail.push_back(line.to_owned());
-    }
-
-    pub(super) fn that_matter(self) -> Vec<String> {
-        let tail: Vec<String> = self.tail.into();
-        let mut lines: Vec<String> = self.errors.into_iter().filter(|line| !tail.contains(line)).collect();
-        if !lines.is_empty() {
-            lines.push("…".into());
-        }
-        lines.extend(tail);
-        lines
-    }
-}
-
-fn looks_like_an_error(line: &str) -> bool {
-    // `set -x` echoes commands that merely talk of errors.
-    !line.starts_with('+')
-        && ["error:", "Error ", "ERROR", "*** ", "No space left", "No such file", "Hunk #", "not found", "Killed"]
-            .iter()
-            .any(|sign| line.contains(sign))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_error_is_shown_with_the_end() {
-        let mut lines = Lines::default();
-        lines.take("+ echo error: not this");
-        lines.take("a.c:1: error: this");
-        for number in 0..40 {
-            lines.take(&format!("line {number}"));
-        }
-        let shown = lines.that_matter();
-        assert_eq!(shown[..2], ["a.c:1: error: this", "…"]);
-        assert_eq!(shown.last().unwrap(), "line 39");
-        assert_eq!(shown.len(), TAIL + 2);
-    }
+    Error::Build { how, phase, lines: said.lines, cause: said.cause, log }
 }

@@ -1,9 +1,10 @@
 //! Why a run ended early.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::gate::Origin;
 use crate::edit;
+use crate::explain::{Cause, builtin, show};
 use crate::proof::Finding;
 use crate::rpm::{binary, source, tree};
 use crate::sys::{exec, lock};
@@ -67,7 +68,7 @@ pub enum Error {
         found: String,
     },
     /// rpmbuild failed.
-    #[error("rpmbuild ended with {how} in {phase}\n{}", excerpt(lines))]
+    #[error("rpmbuild ended with {how} in {phase}\n{}{}", excerpt(lines), explained(cause.as_deref(), log))]
     Build {
         /// Its exit code or signal.
         how: String,
@@ -75,6 +76,8 @@ pub enum Error {
         phase: String,
         /// The lines of its output that matter most.
         lines: Vec<String>,
+        /// What stopped it, if that is known.
+        cause: Option<Box<Cause>>,
         /// The whole output.
         log: PathBuf,
     },
@@ -119,7 +122,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// make failed in the tree.
-    #[error("`{command}` ended with {how}\n{}", excerpt(lines))]
+    #[error("`{command}` ended with {how}\n{}{}", excerpt(lines), explained(cause.as_deref(), log))]
     Make {
         /// The command line.
         command: String,
@@ -127,6 +130,8 @@ pub enum Error {
         how: String,
         /// The lines of its output that matter most.
         lines: Vec<String>,
+        /// What stopped it, if that is known.
+        cause: Option<Box<Cause>>,
         /// The whole output.
         log: PathBuf,
     },
@@ -183,7 +188,12 @@ pub enum Error {
         hint: Option<String>,
         /// The exit code.
         exit_code: u8,
+        /// What stopped the build, if that is known.
+        cause: Option<Box<Cause>>,
     },
+    /// The signatures of failures that came with the program are not valid.
+    #[error(transparent)]
+    Bug(#[from] builtin::Broken),
 }
 
 fn gated(origin: &Origin) -> &'static str {
@@ -195,6 +205,10 @@ fn gated(origin: &Origin) -> &'static str {
 
 fn excerpt(lines: &[String]) -> String {
     lines.iter().map(|line| format!("  | {line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn explained(cause: Option<&Cause>, log: &Path) -> String {
+    cause.map(|cause| format!("\n\n{}", show::in_short(cause, &log.display().to_string()))).unwrap_or_default()
 }
 
 fn headline(found: &[Finding]) -> &'static str {
@@ -230,6 +244,15 @@ impl Error {
         Self::Io { what: what.to_owned(), source }
     }
 
+    /// Returns what stopped a build, where its output shows a known cause.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Build { cause, .. } | Self::Make { cause, .. } | Self::Reported { cause, .. } => cause.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Returns what to do, where there is something.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -241,6 +264,10 @@ impl Error {
                  `gcc -v` runs for the building user"
                     .into()
             }
+            Self::Build { log, cause, .. } | Self::Make { log, cause, .. } => {
+                let fix = cause.as_ref().map(|cause| cause.fix.replace('\n', "\n      ") + "\n      ").unwrap_or_default();
+                format!("{fix}the whole output is in {}", log.display())
+            }
             Self::Compiler { expected, .. } => format!(
                 "run kbuild in a container of the kernel's own distribution, which has gcc {expected}, or say \
                  `--any-compiler` if you know that this one will do"
@@ -249,7 +276,6 @@ impl Error {
             Self::OtherHeader { .. } => {
                 "take kernel-devel and source package of one release from one distribution; or `--route kernel`".into()
             }
-            Self::Build { log, .. } | Self::Make { log, .. } => format!("the whole output is in {}", log.display()),
             Self::Gate { origin, .. } => match origin {
                 Origin::Stronger(file) => format!(
                     "`{file}` is merged over the edited file and wins: remove the option from it in the source package"
@@ -295,7 +321,7 @@ impl Error {
             | Self::Missing { .. }
             | Self::Package(_)
             | Self::Proof { .. } => 9,
-            Self::Worker { .. } => 70,
+            Self::Worker { .. } | Self::Bug(_) => 70,
             Self::Reported { exit_code, .. } => *exit_code,
         }
     }

@@ -15,6 +15,7 @@ use super::manifest::Manifest;
 use super::out::Out;
 use super::{Error, Workplace, run};
 use crate::event::{Event, Reporter};
+use crate::explain::Cause;
 use crate::plan::Plan;
 use crate::plan::request::Input;
 use crate::sys::files;
@@ -50,6 +51,7 @@ enum Frame {
         message: String,
         hint: Option<String>,
         exit_code: u8,
+        cause: Option<Box<Cause>>,
     },
 }
 
@@ -106,8 +108,8 @@ pub fn order(
                 out.put(&name, size, &mut content).map_err(|source| Error::io("a result cannot be written", source))?;
             }
             Some(Frame::Done { manifest }) => return Ok(*manifest),
-            Some(Frame::Failed { message, hint, exit_code }) => {
-                return Err(Error::Reported { message, hint, exit_code });
+            Some(Frame::Failed { message, hint, exit_code, cause }) => {
+                return Err(Error::Reported { message, hint, exit_code, cause });
             }
             None => {
                 sent.map_err(lost)?;
@@ -136,7 +138,8 @@ pub fn obey(stream: UnixStream, cancel: &Cancel) -> Result<u8, Error> {
         Ok(manifest) => (Frame::Done { manifest: Box::new(manifest) }, 0),
         Err(error) => {
             let (hint, exit_code) = (error.hint(), error.exit_code());
-            (Frame::Failed { message: crate::error::chain(&error), hint, exit_code }, exit_code)
+            let cause = error.cause().cloned().map(Box::new);
+            (Frame::Failed { message: crate::error::chain(&error), hint, exit_code, cause }, exit_code)
         }
     };
     // If root is gone, nobody is left to tell.

@@ -10,6 +10,7 @@ use super::out::Out;
 use crate::edit::Change;
 use crate::edit::config::Setting;
 use crate::event::Stage;
+use crate::explain::Cause;
 use crate::ipvs::bits::Bits;
 use crate::plan::layout::MANIFEST;
 use crate::plan::request::{Mode, ProfileName};
@@ -92,6 +93,9 @@ pub enum Status {
         error: String,
         /// The exit code of kbuild.
         exit_code: u8,
+        /// What stopped the build, if its output shows a known cause.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Box<Cause>>,
     },
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use fs_err::File;
 
-use super::build::Lines;
 use super::error::wrong_end;
+use super::witness::Signatures;
 use super::{Context, Error};
 use crate::command::Command;
 use crate::digest;
@@ -208,7 +208,8 @@ fn make(context: &mut Context<'_>, command: &Command) -> Result<(), Error> {
     let layout = &context.plan.layout;
     let path = layout.log(Stage::Build);
     let mut log = File::create(&path).map_err(|source| Error::io("the build log cannot be written", source))?;
-    let mut lines = Lines::default();
+    let signatures = Signatures::builtin()?;
+    let mut witness = signatures.watch();
     let mut compiled = 0;
     let reporter = context.reporter;
     reporter.report(&Event::Exec { command: command.to_string() });
@@ -216,7 +217,7 @@ fn make(context: &mut Context<'_>, command: &Command) -> Result<(), Error> {
         if let Moment::Line(line) = moment {
             // Only for later reading.
             let _ = writeln!(log, "{line}");
-            lines.take(line);
+            witness.take(line);
             if let Some(file) = line.split_whitespace().next_back().filter(|word| is_c(word)) {
                 compiled += 1;
                 reporter.report(&Event::Progress {
@@ -234,7 +235,8 @@ fn make(context: &mut Context<'_>, command: &Command) -> Result<(), Error> {
     })?;
     let Some(how) = wrong_end(end)? else { return Ok(()) };
     let log = layout.out_log(Stage::Build);
-    Err(Error::Make { command: command.to_string(), how, lines: lines.that_matter(), log })
+    let said = witness.testify();
+    Err(Error::Make { command: command.to_string(), how, lines: said.lines, cause: said.cause, log })
 }
 
 fn is_c(word: &str) -> bool {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use fs_err::OpenOptions;
 
-use super::build::Lines;
 use super::error::wrong_end;
+use super::witness::Signatures;
 use super::{Context, Error};
 use crate::command::Command;
 use crate::event::{Event, Stage};
@@ -44,17 +44,19 @@ pub(super) fn run(
         .append(true)
         .open(&path)
         .map_err(|source| Error::io("the build log cannot be written", source))?;
-    let mut lines = Lines::default();
+    let signatures = Signatures::builtin()?;
+    let mut witness = signatures.watch().after(&path);
     context.reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| {
         if let Moment::Line(line) = moment {
             // Only for later reading.
             let _ = writeln!(log, "{line}");
-            lines.take(line);
+            witness.take(line);
         }
         Flow::Continue
     })?;
     let Some(how) = wrong_end(end)? else { return Ok(()) };
     let log = context.plan.layout.out_log(Stage::Build);
-    Err(Error::Build { how, phase: "the package".into(), lines: lines.that_matter(), log })
+    let said = witness.testify();
+    Err(Error::Build { how, phase: "the package".into(), lines: said.lines, cause: said.cause, log })
 }

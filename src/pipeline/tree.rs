@@ -11,8 +11,8 @@ use globset::Glob;
 use regex::bytes::Regex;
 use walkdir::WalkDir;
 
-use super::build::Lines;
 use super::error::wrong_end;
+use super::witness::Signatures;
 use super::{Context, Error};
 use crate::command::Command;
 use crate::edit::config;
@@ -158,19 +158,21 @@ fn bring_up_to_date(context: &mut Context<'_>, log: &mut File, step: &Tree, refr
 
 /// Runs make in the tree, into the log.
 fn make(context: &mut Context<'_>, log: &mut File, command: &Command) -> Result<(), Error> {
-    let mut lines = Lines::default();
+    let signatures = Signatures::builtin()?;
+    let mut witness = signatures.watch();
     context.reporter.report(&Event::Exec { command: command.to_string() });
     note(log, &format!("$ {command}"));
     let end = exec::watch(command, context.cancel, |moment| {
         if let Moment::Line(line) = moment {
             note(log, line);
-            lines.take(line);
+            witness.take(line);
         }
         Flow::Continue
     })?;
     let Some(how) = wrong_end(end)? else { return Ok(()) };
     let log = context.plan.layout.out_log(Stage::Tree);
-    Err(Error::Make { command: command.to_string(), how, lines: lines.that_matter(), log })
+    let said = witness.testify();
+    Err(Error::Make { command: command.to_string(), how, lines: said.lines, cause: said.cause, log })
 }
 
 /// Compiles the tree, looks at `ip_vs.ko`, and puts all that is to be installed into the archive.

@@ -16,7 +16,7 @@ const DEEPEST: usize = 4;
 
 pub(super) fn check(text: &str, origin: &str) -> Result<Recipe, Error> {
     let failed = |problems| Error { origin: origin.to_owned(), problems };
-    let mut found = Found { text, problems: Vec::new(), orphan: false };
+    let mut found = Found::new(text);
     let (document, complaints) = DeTable::parse_recoverable(text);
     for complaint in complaints {
         let span = complaint.span().unwrap_or(0..0);
@@ -83,16 +83,34 @@ fn over(upper: Table, lower: Table) -> Table {
 }
 
 /// What is wrong so far.
-struct Found<'a> {
+pub(crate) struct Found<'a> {
     text: &'a str,
-    problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
     /// Whether what it extends is not to be had, so that nothing can be said of what is missing.
     orphan: bool,
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    /// Begins with a text in which nothing is wrong yet.
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, problems: Vec::new(), orphan: false }
+    }
+
+    /// Parses the text as TOML and checks it against these keys.
+    pub(crate) fn document(&mut self, keys: &'static [Key]) -> DeTable<'a> {
+        let (document, complaints) = DeTable::parse_recoverable(self.text);
+        for complaint in complaints {
+            let span = complaint.span().unwrap_or(0..0);
+            self.say(&span, complaint.message(), "write it as TOML does: https://toml.io");
+        }
+        if self.problems.is_empty() {
+            self.table("", keys, document.get_ref(), &(0..0), None);
+        }
+        document.into_inner()
+    }
+
     /// Notes a problem, rendered with its line as the TOML parser renders its own.
-    fn say(&mut self, span: &Range<usize>, what: &str, help: &str) {
+    pub(crate) fn say(&mut self, span: &Range<usize>, what: &str, help: &str) {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let number = before.matches('\n').count() + 1;
         let start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -114,7 +132,7 @@ impl Found<'_> {
         self.problems.push(Problem { place: Some((number, column + 1)), text });
     }
 
-    fn in_order(mut self) -> Vec<Problem> {
+    pub(crate) fn in_order(mut self) -> Vec<Problem> {
         self.problems.sort_by_key(|problem| problem.place);
         self.problems
     }

@@ -3,7 +3,7 @@
 
 /// What a key holds.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Any text.
     Text,
     /// Letters, digits, `-`, `_`, `.` and `+`.
@@ -44,19 +44,19 @@ pub(super) enum Kind {
 
 /// One key.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Key {
-    pub(super) name: &'static str,
-    pub(super) kind: Kind,
-    pub(super) required: bool,
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) required: bool,
     /// What it is for, as a fragment that follows the key's name.
-    pub(super) help: &'static str,
+    pub(crate) help: &'static str,
 }
 
-const fn must(name: &'static str, kind: Kind, help: &'static str) -> Key {
+pub(crate) const fn must(name: &'static str, kind: Kind, help: &'static str) -> Key {
     Key { name, kind, required: true, help }
 }
 
-const fn may(name: &'static str, kind: Kind, help: &'static str) -> Key {
+pub(crate) const fn may(name: &'static str, kind: Kind, help: &'static str) -> Key {
     Key { name, kind, required: false, help }
 }
 

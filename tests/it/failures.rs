@@ -49,6 +49,10 @@ fn a_compile_error_is_shown_with_the_path_of_the_log() {
     let outcome = fails(&sandbox, toy, 8);
     outcome.says("rpmbuild ended with exit code 1 in %build");
     outcome.says("| net/netfilter/ipvs/ip_vs_core.c:").says("error: 'undeclared' undeclared");
+    outcome
+        .says("\n\ncause: the compiler refuses net/netfilter/ipvs/ip_vs_core.c, line ")
+        .says("(compile-error, in %build)\n");
+    outcome.says("hint: sed -n ");
     has_log(&sandbox, &outcome, "error: ");
 }
 
@@ -76,13 +80,39 @@ fn a_failure_in_prep_is_a_failed_build() {
 }
 
 #[test]
+fn the_cause_its_place_and_the_fix_are_told_and_in_the_manifest() {
+    if !require("rpmbuild") {
+        return;
+    }
+    let script =
+        "echo 'gcc: fatal error: Killed signal terminated program cc1' >&2; echo compilation terminated. >&2; exit 1";
+    let sandbox = Sandbox::new();
+    let outcome = fails(&sandbox, Toy::new().script("%build", script), 8);
+    outcome.says("cause: a process was killed: the machine ran out of memory (oom-kill, in %build)\n");
+    outcome.says("logs/04-build.log:").says(": gcc: fatal error: Killed signal terminated program cc1\n");
+    has_log(&sandbox, &outcome, "Killed signal");
+    let cause = &manifest(&sandbox.out())["status"]["cause"];
+    assert_eq!((&cause["name"], &cause["phase"]), (&"oom-kill".into(), &"%build".into()), "{cause}");
+    let (number, text) = (cause["evidence"]["number"].as_u64().unwrap(), cause["evidence"]["text"].as_str().unwrap());
+    let log = fs_err::read_to_string(sandbox.out().join("logs/04-build.log")).unwrap();
+    assert_eq!(log.lines().nth(usize::try_from(number).unwrap() - 1), Some(text), "line {number}");
+    assert!(cause["fix"].as_str().unwrap().contains("--jobs 2"), "{cause}");
+
+    // A failure that nobody knows has none, and none is made up.
+    let sandbox = Sandbox::new();
+    let outcome = fails(&sandbox, Toy::new().script("%build", "set +x; printf 'the moon is %%s\\n' wrong; exit 1"), 8);
+    outcome.says("| the moon is wrong").does_not_say("cause: ");
+    assert!(manifest(&sandbox.out())["status"].get("cause").is_none());
+}
+
+#[test]
 fn a_file_that_was_not_packaged_is_named() {
     if !require("rpmbuild") {
         return;
     }
     let sandbox = Sandbox::new();
     let outcome = fails(&sandbox, Toy::new().replace("kernel.spec", "\n/usr/include/*\n", "\n/usr/include/no.h\n"), 8);
-    outcome.says("File not found: ").says("/usr/include/no.h");
+    outcome.says("File not found: ").says("/usr/include/no.h").says("(file-not-found");
 }
 
 #[test]

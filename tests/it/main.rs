@@ -14,6 +14,7 @@
 mod build;
 mod cli;
 mod doctor;
+mod explain;
 mod failures;
 mod families;
 mod fetch;
