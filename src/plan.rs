@@ -19,6 +19,7 @@ pub mod layout;
 pub mod lockfile;
 pub mod preflight;
 mod release;
+mod reproducible;
 pub mod request;
 pub mod resolve;
 pub mod routes;

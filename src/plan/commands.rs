@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::host::{Account, Host};
 use super::layout::{Layout, text};
+use super::reproducible;
 use super::request::Request;
 use crate::command::Command;
 use crate::recipe::{Profile, Recipe};
@@ -23,6 +24,8 @@ pub(super) struct Rpm<'a> {
     pub(super) release: &'a str,
     /// `%dist`, if the spec takes the host's.
     pub(super) dist: Option<&'a str>,
+    /// How old its sources are, in seconds since 1970.
+    pub(super) epoch: u64,
 }
 
 impl Rpm<'_> {
@@ -49,6 +52,12 @@ impl Rpm<'_> {
         text(&self.layout.spec(self.spec))
     }
 
+    fn environment(&self) -> BTreeMap<String, String> {
+        let mut environment = environment(self.host, self.user, self.layout);
+        environment.extend(reproducible::environment(self.epoch).map(|(name, value)| (name.to_owned(), value)));
+        environment
+    }
+
     fn command(&self, program: &Path, first: &[&str]) -> Command {
         let none = Profile::default();
         let profile = self.recipe.profiles.get(self.request.profile.name()).unwrap_or(&none);
@@ -62,6 +71,7 @@ impl Rpm<'_> {
         defines.insert("_topdir".into(), text(&self.layout.topdir()));
         defines.insert("_tmppath".into(), text(&self.layout.tmp()));
         defines.insert("_smp_mflags".into(), format!("-j{jobs}"));
+        defines.extend(reproducible::defines().map(|(name, value)| (name.to_owned(), value)));
         if !self.host.sh_is_bash {
             // The scripts of kernel specs are bash's: pushd, [[ ]], brace expansion.
             defines.insert("_buildshell".into(), "/bin/bash".into());
@@ -72,7 +82,7 @@ impl Rpm<'_> {
             .args(with.flat_map(|name| ["--with".to_owned(), name.clone()]))
             .args(without.flat_map(|name| ["--without".to_owned(), name.clone()]))
             .args(defines.iter().flat_map(|(name, value)| ["--define".to_owned(), format!("{name} {value}")]))
-            .with_env(environment(self.host, self.user, self.layout))
+            .with_env(self.environment())
             .in_dir(self.layout.topdir())
     }
 }

@@ -118,6 +118,7 @@ mod tests {
             signature,
             files: Vec::new(),
             left_out: Vec::new(),
+            epoch: 0,
         }
     }
 

@@ -90,6 +90,7 @@ mod tests {
             signature,
             files: Vec::new(),
             left_out: Vec::new(),
+            epoch: 0,
         }
     }
 

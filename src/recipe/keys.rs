@@ -64,7 +64,16 @@ const TEXTS: Kind = Kind::List(&Kind::Text);
 const WORDS: Kind = Kind::List(&Kind::Word);
 const SWITCH_NAMES: Kind = Kind::List(&Kind::Switch);
 /// The macros that kbuild gives rpmbuild itself, whatever the family (`plan/commands.rs`).
-pub(crate) const OWN_MACROS: [&str; 4] = ["_topdir", "_tmppath", "_smp_mflags", "_buildshell"];
+pub(crate) const OWN_MACROS: [&str; 8] = [
+    "_topdir",
+    "_tmppath",
+    "_smp_mflags",
+    "_buildshell",
+    "_buildhost",
+    "use_source_date_epoch_as_buildtime",
+    "clamp_mtime_to_source_date_epoch",
+    "build_mtime_policy",
+];
 const GLOBS: Kind = Kind::List(&Kind::Glob);
 
 /// The keys of a recipe file.

@@ -120,6 +120,8 @@ pub struct Header {
     /// Sources and patches that its spec names and that it does not carry (`NoSource:`): `ELRepo` leaves the kernel's
     /// tarball out.
     pub left_out: Vec<String>,
+    /// The time of the newest entry of its changelog, in seconds since 1970; without a changelog, when it was built.
+    pub epoch: u64,
 }
 
 /// Reads and checks the header of a source package and hashes the whole file; `progress` gets the bytes hashed so far
@@ -144,12 +146,20 @@ pub fn header(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Header,
     let entries = metadata.get_file_entries().map_err(bad)?;
     let files = entries.iter().map(|entry| plain_name(path, entry)).collect::<Result<Vec<_>, _>>()?;
     let left_out = left_out(&metadata, &entries);
+    let epoch = epoch(&metadata);
     let signature = trust::judge(path, &metadata, &[]).map_err(open)?;
     let whole = integrity::check(path, &metadata, progress).map_err(|broken| match broken {
         Broken::Io(source) => open(source),
         broken => Error::Payload { path: path.to_owned(), source: Box::new(broken) },
     })?;
-    Ok(Header { nvr, size: whole.size, sha256: whole.sha256, signature, files, left_out })
+    Ok(Header { nvr, size: whole.size, sha256: whole.sha256, signature, files, left_out, epoch })
+}
+
+/// Returns how old the package's content is: see [`Header::epoch`].
+pub(super) fn epoch(metadata: &PackageMetadata) -> u64 {
+    let changes = metadata.get_changelog_entries().unwrap_or_default();
+    let newest = changes.iter().map(|change| change.timestamp).max();
+    newest.or_else(|| metadata.get_build_time().ok()).unwrap_or_default()
 }
 
 /// Reads the headers of a package of any kind, and checks them.

@@ -79,8 +79,9 @@ pub fn header(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(Header
         Broken::Io(source) => source::Error::Open { path: path.to_owned(), source },
         broken => source::Error::Payload { path: path.to_owned(), source: Box::new(broken) },
     })?;
-    let header =
-        Header { nvr, size: whole.size, sha256: whole.sha256, signature, files: Vec::new(), left_out: Vec::new() };
+    let epoch = source::epoch(&metadata);
+    let (files, left_out) = (Vec::new(), Vec::new());
+    let header = Header { nvr, size: whole.size, sha256: whole.sha256, signature, files, left_out, epoch };
     Ok((header, arch))
 }
 

@@ -30,6 +30,7 @@ mod privilege;
 mod real_kernel;
 mod recipes;
 mod refusals;
+mod reproducible;
 mod signature;
 mod signature_kinds;
 mod size;

@@ -12,6 +12,7 @@ use super::super::commands::environment;
 use super::super::decide::{Frame, Subject};
 use super::super::instructions::{Instructions, More};
 use super::super::layout::text;
+use super::super::reproducible;
 use super::super::step::{Step, TextFile};
 use super::super::template::{self, folded};
 use super::{Error, Ipvs, Route};
@@ -167,15 +168,13 @@ fn files(frame: &Frame<'_>, values: &Values) -> Result<Vec<TextFile>, Error> {
 
 /// What rpmbuild is told: where to work, and that neither time nor host get into the package.
 fn defines(frame: &Frame<'_>) -> Vec<(&'static str, String)> {
-    vec![
+    let places = [
         ("_topdir", text(&frame.layout.topdir())),
         ("_tmppath", text(&frame.layout.tmp())),
-        ("_buildhost", "kbuild".into()),
         ("packager", "kbuild <kbuild@localhost>".into()),
         ("source_date_epoch_from_changelog", "1".into()),
-        ("use_source_date_epoch_as_buildtime", "1".into()),
-        ("clamp_mtime_to_source_date_epoch", "1".into()),
-    ]
+    ];
+    places.into_iter().chain(reproducible::defines()).collect()
 }
 
 /// The values that the kernel takes, and what it does with others.

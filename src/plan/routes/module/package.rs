@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::super::super::commands::environment;
 use super::super::super::layout::text;
+use super::super::super::reproducible;
 use super::super::super::step::{Step, TextFile};
 use super::super::super::{DevelUsed, template};
 use super::{Error, tool};
@@ -85,19 +86,17 @@ pub(super) fn step(frame: &Frame<'_>, nvr: &Nvr, devel: &DevelUsed, built: &Path
     ] {
         files.push(TextFile { path, text: template::fill(name, text, &values)? });
     }
-    let defines = [
+    let places = [
         ("_topdir", text(&layout.topdir())),
         ("_tmppath", text(&layout.tmp())),
-        ("_buildhost", "kbuild".into()),
         ("packager", "kbuild".into()),
         ("source_date_epoch_from_changelog", "1".into()),
-        ("use_source_date_epoch_as_buildtime", "1".into()),
-        ("clamp_mtime_to_source_date_epoch", "1".into()),
     ];
+    let defines = places.into_iter().chain(reproducible::defines());
     let command = Command::new(tool(host, "rpmbuild"))
         .arg(request.mode.flag())
         .arg(format!("--target={arch}"))
-        .args(defines.into_iter().flat_map(|(name, value)| ["--define".to_owned(), format!("{name} {value}")]))
+        .args(defines.flat_map(|(name, value)| ["--define".to_owned(), format!("{name} {value}")]))
         .arg(text(&spec))
         .with_env(environment(host, user, layout))
         .in_dir(layout.topdir());

@@ -1,0 +1,51 @@
+//! The same request gives the same packages, byte for byte: in another directory, by another user, on another day.
+
+use std::collections::BTreeMap;
+
+use crate::support::package::names;
+use crate::support::require;
+use crate::support::sandbox::Sandbox;
+use crate::support::toy::{Srpm, Toy};
+
+/// Builds a toy on some day from today on, and returns the digest of each package.
+fn built(srpm: &Srpm, days: u32, sandbox: &Sandbox) -> BTreeMap<String, String> {
+    let srpm = sandbox.srpm(srpm);
+    // Shifts the clock of rpmbuild and of all that it starts.
+    let script = format!("exec faketime -f '+{days}d' /usr/bin/rpmbuild \"$@\"");
+    let rpmbuild = sandbox.fake("rpmbuild", &script);
+    sandbox.ipvs(&srpm, "20").fakes([&rpmbuild]).exits(0);
+    assert!(!rpmbuild.builds().is_empty());
+    let digest = |name: String| {
+        let content = fs_err::read(sandbox.out().join(&name)).unwrap();
+        (name, kbuild::digest::sha256(&content))
+    };
+    names(&sandbox.out()).into_iter().map(digest).collect()
+}
+
+#[track_caller]
+fn are_the_same(family: &str) {
+    if !require("rpmbuild") || !require("faketime") {
+        return;
+    }
+    let srpm = Toy::of(family).pack();
+    let first = built(&srpm, 0, &Sandbox::new());
+    let second = built(&srpm, 400, &Sandbox::of_ordinary_user());
+    assert!(first.len() >= 4, "{first:?}");
+    let differ: Vec<_> = first.iter().filter(|(name, digest)| second.get(*name) != Some(*digest)).collect();
+    assert!(differ.is_empty() && first.len() == second.len(), "{differ:#?}");
+}
+
+#[test]
+fn el6_twice_gives_the_same_packages() {
+    are_the_same("el6");
+}
+
+#[test]
+fn el7_twice_gives_the_same_packages() {
+    are_the_same("el7");
+}
+
+#[test]
+fn el9_twice_gives_the_same_packages() {
+    are_the_same("el9");
+}
