@@ -14,6 +14,7 @@ pub mod handover;
 pub mod install;
 mod log;
 pub mod manifest;
+pub mod manner;
 mod module;
 pub mod out;
 mod package;
@@ -25,6 +26,7 @@ pub mod store;
 mod tree;
 mod unpack;
 mod verify;
+mod watchdog;
 mod witness;
 
 use std::path::Path;
@@ -32,15 +34,15 @@ use std::time::Instant;
 
 pub use boot::Boot as BootProof;
 pub use error::Error;
+pub use manner::Manner;
 pub use prove::verify as verify_packages;
 
 use crate::event::{Event, Reporter, Stage, Unit};
 use crate::plan::step::Moment;
 use crate::plan::{Plan, Step};
 use crate::proof::Finding;
-use crate::sys::files;
-use crate::sys::lock;
 use crate::sys::signal::Cancel;
+use crate::sys::{files, lock, processes};
 use log::Log;
 use manifest::{Manifest, StageRecord, Status};
 use out::Out;
@@ -48,6 +50,7 @@ use out::Out;
 /// What every stage may use.
 struct Context<'a> {
     plan: &'a Plan,
+    manner: &'a Manner,
     reporter: &'a dyn Reporter,
     cancel: &'a Cancel,
     out: &'a mut dyn Out,
@@ -59,6 +62,7 @@ impl Context<'_> {
     fn reborrow(&mut self) -> Context<'_> {
         Context {
             plan: self.plan,
+            manner: self.manner,
             reporter: self.reporter,
             cancel: self.cancel,
             out: &mut *self.out,
@@ -119,13 +123,29 @@ pub struct Workplace {
 }
 
 impl Workplace {
-    /// Makes the work directory if it is missing, and keeps every other kbuild out of it.
+    /// Makes the work directory if it is missing, keeps every other kbuild out of it, and ends what one that was killed
+    /// has left running there.
     ///
     /// # Errors
-    /// It cannot be made, or another kbuild is in it.
-    pub fn enter(plan: &Plan) -> Result<Self, Error> {
-        make(&plan.layout.work)?;
-        Ok(Self { _lock: lock::take(&plan.layout.work, &plan.layout.lock())? })
+    /// It cannot be made, another kbuild is in it and is not to be waited for, or something in it cannot be ended.
+    pub fn enter(plan: &Plan, manner: &Manner, reporter: &dyn Reporter) -> Result<Self, Error> {
+        let layout = &plan.layout;
+        make(&layout.work)?;
+        let lock = if manner.wait {
+            lock::wait(&layout.lock(), &mut || {
+                reporter.note(format!("waiting for another kbuild in `{}`", layout.work.display()));
+            })?
+        } else {
+            lock::take(&layout.work, &layout.lock())?
+        };
+        // Whoever holds the lock has started none of them.
+        let orphans = processes::end_at_home(&layout.home())
+            .map_err(|process| Error::Orphan { pid: process.pid, name: process.name })?;
+        if !orphans.is_empty() {
+            let names: Vec<_> = orphans.iter().map(|process| format!("{} ({})", process.name, process.pid)).collect();
+            reporter.warn(format!("ended what a kbuild that was killed had left running: {}", names.join(", ")));
+        }
+        Ok(Self { _lock: lock })
     }
 }
 
@@ -139,14 +159,14 @@ fn make(dir: &Path) -> Result<(), Error> {
 /// A stage failed; the manifest among the results says which, and the logs are there, too.
 pub fn run(
     plan: &Plan,
-    fresh: bool,
+    manner: &Manner,
     _: &Workplace,
     reporter: &dyn Reporter,
     cancel: &Cancel,
     out: &mut dyn Out,
 ) -> Result<Manifest, Error> {
     let layout = &plan.layout;
-    if fresh {
+    if manner.fresh {
         for dir in [layout.pristine(), layout.topdir(), layout.guest()] {
             files::remove_tree(&dir).map_err(|source| Error::io("an old tree cannot be removed", source))?;
         }
@@ -159,7 +179,7 @@ pub fn run(
     }
 
     let mut manifest = Manifest::new(plan);
-    let mut context = Context { plan, reporter, cancel, out, manifest: &mut manifest };
+    let mut context = Context { plan, manner, reporter, cancel, out, manifest: &mut manifest };
     context.write_manifest()?;
     for step in &plan.steps {
         let outcome = stage(step, &mut context);

@@ -7,6 +7,7 @@ pub mod exec;
 pub mod files;
 pub mod http;
 pub mod lock;
+pub mod pressure;
 pub mod probe;
 pub mod processes;
 pub mod signal;

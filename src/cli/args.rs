@@ -3,6 +3,7 @@
 pub mod doctor;
 pub mod explain;
 pub mod host;
+pub mod manner;
 pub mod module;
 pub mod routes;
 pub mod size;
@@ -161,9 +162,9 @@ pub struct Build {
     /// Stop after a stage
     #[arg(long, value_enum, value_name = "STAGE")]
     pub until: Option<StageArgument>,
-    /// Start from nothing: take nothing of an earlier run
-    #[arg(long)]
-    pub fresh: bool,
+    /// How it runs.
+    #[command(flatten)]
+    pub running: manner::Running,
     /// Boot the result in QEMU and see what it says (level 5)
     #[arg(long)]
     pub boot: bool,

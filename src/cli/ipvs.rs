@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::event::{Event, Stage};
 use crate::pipeline::manifest::Manifest;
 use crate::pipeline::out::Directory;
-use crate::pipeline::{self, Workplace, handover};
+use crate::pipeline::{self, Manner, Workplace, handover};
 use crate::plan::layout::{INSTALL, text};
 use crate::plan::{Plan, Route, Step};
 use crate::sys::signal::Cancel;
@@ -31,6 +31,7 @@ pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
     // From here on there is something to end in an orderly way.
     let cancel = Cancel::install().map_err(|source| Error::Host { what: "cannot watch for signals".into(), source })?;
     let reporter = &*edge.reporter;
+    let manner = Manner::from(&args.running);
     if let Some(plan) = plans.first() {
         plan.notes.iter().for_each(|note| reporter.note(note.clone()));
         plan.warnings.iter().for_each(|warning| reporter.warn(warning.clone()));
@@ -43,12 +44,12 @@ pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
             index: index + 1,
             of: plans.len(),
         });
-        let mut out = Directory::new(plan.layout.out.clone());
+        let mut out = Directory::new(plan.layout.out.clone(), manner.wait);
         let manifest = if plan.user.uid == Some(user::me().uid) {
-            Workplace::enter(plan)
-                .and_then(|workplace| pipeline::run(plan, args.fresh, &workplace, reporter, &cancel, &mut out))
+            Workplace::enter(plan, &manner, reporter)
+                .and_then(|workplace| pipeline::run(plan, &manner, &workplace, reporter, &cancel, &mut out))
         } else {
-            as_other_user(edge, args, plan, &srpm, &cancel, &mut out)
+            as_other_user(edge, &manner, plan, &srpm, &cancel, &mut out)
         };
         let manifest = manifest.and_then(|manifest| {
             let failed = |source| pipeline::Error::io("results of an earlier run cannot be removed", source);
@@ -70,7 +71,7 @@ pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
 /// Root's part: makes the account and its work directory, then only passes on what a process of that account says.
 fn as_other_user(
     edge: &Edge,
-    args: &Build,
+    manner: &Manner,
     plan: &Plan,
     srpm: &Path,
     cancel: &Cancel,
@@ -104,7 +105,7 @@ fn as_other_user(
     // The account may have been made just now: the plan gets its numbers.
     let mut plan = plan.clone();
     (plan.user.uid, plan.user.gid) = (Some(account.uid), Some(account.gid));
-    let outcome = handover::order(ours, &plan, args.fresh, srpm, &plan.inputs, &*edge.reporter, out);
+    let outcome = handover::order(ours, &plan, manner, srpm, &plan.inputs, &*edge.reporter, out);
     let how = worker.wait();
     match (outcome, cancel.signal()) {
         (Err(pipeline::Error::Worker { .. }), Some(signal)) => Err(pipeline::Error::Cancelled { signal }),

@@ -89,7 +89,6 @@ pub(super) fn all(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
                 buildid,
                 jobs: args.jobs,
                 until: args.until.map(Into::into),
-                fresh: args.fresh,
                 boot: args.boot,
                 templates: templates.clone(),
                 reproduce: edge.command_line.clone(),

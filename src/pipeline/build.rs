@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use fs_err::File;
 
 use super::progress::{Estimates, Progress};
+use super::watchdog::Watchdog;
 use super::witness::{Signatures, Testimony};
 use super::{Context, Error, gate};
 use crate::command::Command;
@@ -26,21 +27,26 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     let mut resolved: Vec<Finding> = Vec::new();
     let signatures = Signatures::builtin()?;
     let mut witness = signatures.watch();
+    let mut watchdog = Watchdog::new(&context.manner.limits, layout.build());
+    let mut reason = None;
     let reporter = context.reporter;
 
     reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| match moment {
         Moment::Started(group) => {
             progress.started(group);
+            watchdog.started(group);
             Flow::Continue
         }
         Moment::Tick => {
             progress.tick(reporter);
-            Flow::Continue
+            reason = watchdog.tick(reporter);
+            if reason.is_some() { Flow::Stop } else { Flow::Continue }
         }
         Moment::Line(line) => {
             // A log on a full disk must not end a build that has the room it needs elsewhere.
             let _ = writeln!(log, "{line}");
+            watchdog.line();
             witness.take(line);
             if progress.line(line) == Some("%build") && resolved.is_empty() {
                 resolved = gate::check(gate, &layout.build());
@@ -66,6 +72,10 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         }
     }
     context.manifest.proof.extend(resolved.iter().cloned());
+    if let Some(reason) = reason {
+        let phase = progress.phase().unwrap_or("its preparation").to_owned();
+        return Err(Error::Ended { reason, phase, log: layout.out_log(Stage::Build) });
+    }
     match end {
         End::Exit(0) => {}
         End::Cancelled(signal) => return Err(Error::Cancelled { signal }),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::gate::Origin;
+use super::watchdog::Reason;
 use crate::edit;
 use crate::explain::{Cause, builtin, show};
 use crate::proof::Finding;
@@ -21,6 +22,24 @@ pub enum Error {
     /// Another kbuild has the work directory.
     #[error(transparent)]
     Lock(#[from] lock::Error),
+    /// What a kbuild that was killed left running does not end.
+    #[error("process {pid} ({name}), which an earlier kbuild left running in this work directory, cannot be ended")]
+    Orphan {
+        /// Its number.
+        pid: i32,
+        /// Its name.
+        name: String,
+    },
+    /// The build was ended although nothing was wrong with it.
+    #[error("{}", ended(*reason, phase))]
+    Ended {
+        /// Why.
+        reason: Reason,
+        /// The part of the spec that it was in.
+        phase: String,
+        /// The whole output.
+        log: PathBuf,
+    },
     /// A file or directory of the work or the results.
     #[error("{what}")]
     Io {
@@ -196,6 +215,17 @@ pub enum Error {
     Bug(#[from] builtin::Broken),
 }
 
+fn ended(reason: Reason, phase: &str) -> String {
+    let why = match reason {
+        Reason::Time { limit } => format!("it took {} s, which is as long as it may", limit.as_secs()),
+        Reason::Silence { limit } => format!("it printed nothing and computed nothing for {} s", limit.as_secs()),
+        Reason::Room { left, least } => {
+            format!("only {} MiB are left on its file system, expected at least {} MiB", left >> 20, least >> 20)
+        }
+    };
+    format!("the build was stopped in {phase}: {why}")
+}
+
 fn gated(origin: &Origin) -> &'static str {
     match origin {
         Origin::NothingRead => "no merged config was found after %prep",
@@ -257,7 +287,21 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Lock(lock::Error::Busy { .. }) => "wait for it to end, or use another `--work DIR`".into(),
+            Self::Lock(lock::Error::Busy { .. }) => {
+                "wait for it to end (`--wait` does that), or use another `--work DIR`".into()
+            }
+            Self::Ended { reason, log, .. } => match reason {
+                Reason::Time { .. } => format!("give it a longer `--timeout`; the output is in {}", log.display()),
+                Reason::Silence { .. } => format!(
+                    "see what it waits for at the end of {}: entropy, a terminal, the network; or give it a longer \
+                     `--silence-timeout`",
+                    log.display()
+                ),
+                Reason::Room { .. } => {
+                    "make room there, or use another `--work DIR`; `--min-free SIZE` is what must be left".into()
+                }
+            },
+            Self::Orphan { .. } => "see what it waits for (`ps -o stat,wchan,cmd -p PID`)".into(),
             Self::Changed { .. } | Self::EditDiffers { .. } => "start again with `--fresh`".into(),
             Self::Make { lines, .. } if lines.iter().any(|line| line.contains("missing-syscalls")) => {
                 "this is what make says in a headers tree of kernel-devel, or where the compiler does not work: see whether \
@@ -312,10 +356,20 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Cancelled { signal } => u8::try_from(128 + signal).unwrap_or(255),
-            Self::Lock(_) | Self::Io { .. } | Self::Exec(_) | Self::Installed { .. } | Self::Compiler { .. } => 4,
+            Self::Lock(_)
+            | Self::Ended { reason: Reason::Room { .. }, .. }
+            | Self::Orphan { .. }
+            | Self::Io { .. }
+            | Self::Exec(_)
+            | Self::Installed { .. }
+            | Self::Compiler { .. } => 4,
             Self::Source(_) | Self::Changed { .. } | Self::Tree(_) | Self::OtherHeader { .. } => 6,
             Self::Edit(_) | Self::EditDiffers { .. } | Self::Release { .. } | Self::Patch { .. } => 7,
-            Self::Build { .. } | Self::Make { .. } | Self::NoTree { .. } | Self::Unsigned { .. } => 8,
+            Self::Ended { .. }
+            | Self::Build { .. }
+            | Self::Make { .. }
+            | Self::NoTree { .. }
+            | Self::Unsigned { .. } => 8,
             Self::Gate { .. }
             | Self::NotPromised { .. }
             | Self::Missing { .. }

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::manifest::Manifest;
+use super::manner::Manner;
 use super::out::Out;
 use super::{Error, Workplace, run};
 use crate::event::{Event, Reporter};
@@ -29,7 +30,7 @@ const LONGEST: u64 = 64 << 20;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Order {
     plan: Plan,
-    fresh: bool,
+    manner: Manner,
 }
 
 /// What comes back.
@@ -81,14 +82,14 @@ fn receive<T: for<'a> Deserialize<'a>>(stream: &mut impl BufRead) -> io::Result<
 pub fn order(
     stream: UnixStream,
     plan: &Plan,
-    fresh: bool,
+    manner: &Manner,
     srpm: &Path,
     inputs: &[Input],
     reporter: &dyn Reporter,
     out: &mut dyn Out,
 ) -> Result<Manifest, Error> {
     let mut writer = stream.try_clone().map_err(lost)?;
-    let sent = send(&mut writer, &Order { plan: plan.clone(), fresh })
+    let sent = send(&mut writer, &Order { plan: plan.clone(), manner: manner.clone() })
         .and_then(|()| match &plan.source {
             Some(source) => io::copy(&mut fs_err::File::open(srpm)?.take(source.size), &mut writer).map(drop),
             None => Ok(()),
@@ -126,13 +127,15 @@ pub fn order(
 pub fn obey(stream: UnixStream, cancel: &Cancel) -> Result<u8, Error> {
     let mut reader = BufReader::with_capacity(256 * 1024, stream.try_clone().map_err(lost)?);
     let order: Option<Order> = receive(&mut reader).map_err(lost)?;
-    let Some(Order { plan, fresh }) = order else {
+    let Some(Order { plan, manner }) = order else {
         return Err(Error::Worker { how: "no plan came".into() });
     };
     let wire = Wire { stream: Mutex::new(stream) };
-    let outcome = Workplace::enter(&plan).and_then(|workplace| {
+    let outcome = Workplace::enter(&plan, &manner, &wire).and_then(|workplace| {
         take_source(&plan, &mut reader)?;
-        run(&plan, fresh, &workplace, &wire, cancel, &mut &wire)
+        let cancel = cancel.clone();
+        end_with_root(reader, cancel.clone());
+        run(&plan, &manner, &workplace, &wire, &cancel, &mut &wire)
     });
     let (frame, code) = match outcome {
         Ok(manifest) => (Frame::Done { manifest: Box::new(manifest) }, 0),
@@ -145,6 +148,15 @@ pub fn obey(stream: UnixStream, cancel: &Cancel) -> Result<u8, Error> {
     // If root is gone, nobody is left to tell.
     let _ = wire.send(&frame);
     Ok(code)
+}
+
+/// Ends the work when the other end of the socket is gone: root was killed, and nobody is left to take the results.
+fn end_with_root(mut reader: impl Read + Send + 'static, cancel: Cancel) {
+    std::thread::spawn(move || {
+        // Root sends nothing more: this returns when the connection ends.
+        let _ = reader.read(&mut [0]);
+        cancel.hang_up();
+    });
 }
 
 /// Writes the source package that comes through the socket, if there is one, where the plan expects it, and the packages

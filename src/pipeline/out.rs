@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::manifest::Manifest;
 use crate::sys::files;
+use crate::sys::lock::{self, Lock};
 
 /// Takes results, one file at a time.
 pub trait Out {
@@ -23,14 +24,29 @@ pub struct Directory {
     path: PathBuf,
     /// Names of results that an earlier run left here.
     earlier: Vec<String>,
+    /// Wait for another kbuild that writes here.
+    wait: bool,
+    /// Held from the first result on.
+    lock: Option<Lock>,
 }
 
 impl Directory {
-    /// Returns results that go into a directory, which is made when the first one comes.
+    /// Returns results that go into a directory, which is made when the first one comes. Another kbuild that writes
+    /// there is waited for, or makes that first one fail.
     #[must_use]
-    pub fn new(path: PathBuf) -> Self {
+    pub fn new(path: PathBuf, wait: bool) -> Self {
         let earlier = Manifest::read(&path).map(|manifest| manifest.files).unwrap_or_default();
-        Self { path, earlier: earlier.into_iter().map(|file| file.name).collect() }
+        Self { path, earlier: earlier.into_iter().map(|file| file.name).collect(), wait, lock: None }
+    }
+
+    /// Takes the directory for itself, and removes what a kbuild that was killed had begun to write.
+    fn claim(&mut self) -> io::Result<()> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        fs_err::create_dir_all(&self.path)?;
+        self.lock = Some(lock::directory(&self.path, self.wait).map_err(io::Error::other)?);
+        [self.path.clone(), self.path.join("logs")].iter().try_for_each(|dir| files::sweep(dir))
     }
 
     /// Removes what an earlier run for the same kernel left and this one did not make again.
@@ -52,6 +68,7 @@ impl Directory {
 impl Out for Directory {
     fn put(&mut self, name: &str, size: u64, input: &mut dyn Read) -> io::Result<(u64, String)> {
         let target = self.path.join(checked(name)?);
+        self.claim()?;
         fs_err::create_dir_all(target.parent().unwrap_or(&self.path))?;
         let written = files::replace(&target, &mut input.take(size), 0o644)?;
         if written.0 == size {
@@ -87,7 +104,7 @@ mod tests {
     #[test]
     fn a_result_that_is_cut_off_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        let mut out = Directory::new(dir.path().to_owned());
+        let mut out = Directory::new(dir.path().to_owned(), false);
         assert!(out.put("a", 5, &mut &b"1234"[..]).is_err());
         assert_eq!(out.put("b", 4, &mut &b"12345"[..]).unwrap().0, 4);
         assert_eq!(fs_err::read(dir.path().join("b")).unwrap(), b"1234");

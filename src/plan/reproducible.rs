@@ -19,7 +19,7 @@ pub(super) fn defines() -> [(&'static str, String); 4] {
 /// Returns the environment for sources of that time (seconds since 1970).
 ///
 /// The kernel's own names are in its Documentation/kbuild/kbuild.txt since Linux 2.6.39; older kernels ask `date`,
-/// `whoami` and `hostname` in scripts/mkcompile_h.
+/// `whoami` and `hostname` in `scripts/mkcompile_h`.
 pub(super) fn environment(epoch: u64) -> [(&'static str, String); 6] {
     let time = i64::try_from(epoch).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     [

@@ -48,8 +48,6 @@ pub struct Request {
     pub out: PathBuf,
     /// The last stage to run; `None` for all.
     pub until: Option<Stage>,
-    /// Start from nothing even if an earlier tree is there.
-    pub fresh: bool,
     /// Boot the result.
     pub boot: bool,
     /// The user's own templates.

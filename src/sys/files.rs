@@ -8,6 +8,9 @@ use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
 
+/// How the names of files begin that are being written.
+const UNFINISHED: &str = ".kbuild-new-";
+
 /// A reader that counts and hashes what passes through it.
 #[derive(Debug)]
 pub struct Hashed<R> {
@@ -48,13 +51,28 @@ impl<R: Read> Read for Hashed<R> {
 pub fn replace(path: &Path, input: &mut dyn Read, mode: u32) -> io::Result<(u64, String)> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot write `{}`: {error}", path.display()));
-    let mut temporary = tempfile::Builder::new().prefix(".kbuild-").tempfile_in(dir).map_err(named)?;
+    let mut temporary = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(dir).map_err(named)?;
     let mut input = Hashed::new(input);
     io::copy(&mut input, &mut temporary)?;
     temporary.flush().map_err(named)?;
     temporary.as_file().set_permissions(PermissionsExt::from_mode(mode)).map_err(named)?;
     temporary.persist(path).map_err(|error| named(error.error))?;
     Ok(input.finish())
+}
+
+/// Removes the temporary files that [`replace`] left in a directory when it was killed. Nobody else may be writing there.
+///
+/// # Errors
+/// One could not be removed.
+pub fn sweep(dir: &Path) -> io::Result<()> {
+    let Ok(entries) = fs_err::read_dir(dir) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let unfinished = entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes());
+        if unfinished && entry.file_type()?.is_file() {
+            fs_err::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the small text files below a directory with their content, in order of path; what cannot be read is left out.

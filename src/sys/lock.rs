@@ -48,6 +48,21 @@ pub fn wait(file: &Path, waiting: &mut dyn FnMut()) -> Result<Lock, Error> {
     Ok(Lock { file: opened })
 }
 
+/// Takes the lock of a directory for results, with no file in it; waits for whoever has it if `wait` says so.
+///
+/// # Errors
+/// Another process holds it, or the directory cannot be opened.
+pub fn directory(dir: &Path, wait: bool) -> Result<Lock, Error> {
+    let io = |source| Error::Io { path: dir.to_owned(), source };
+    let opened = fs_err::File::open(dir).map_err(io)?.into_file();
+    match opened.try_lock() {
+        Ok(()) => Ok(Lock { file: opened }),
+        Err(TryLockError::WouldBlock) if wait => opened.lock().map(|()| Lock { file: opened }).map_err(io),
+        Err(TryLockError::WouldBlock) => Err(Error::Busy { dir: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
 /// Takes the lock of a work directory without waiting.
 ///
 /// # Errors

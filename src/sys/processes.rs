@@ -1,23 +1,57 @@
-//! What the processes of a group are doing, from /proc: a kernel built with `make -s` prints nothing for hours.
+//! Other processes, as /proc shows them (proc(5)).
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-/// Returns the source file that a compiler or assembler in this process group is working on, if there is one.
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid};
+
+/// How long processes get between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A process, from its `/proc/PID/stat`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub pid: i32,
+    /// Its name, cut off after 15 characters.
+    pub name: String,
+    state: char,
+    group: i32,
+    /// Processor time of itself and of children that it has waited for, in ticks.
+    ticks: u64,
+}
+
+impl Process {
+    fn read(dir: &Path) -> Option<Self> {
+        let pid = dir.file_name()?.to_str()?.parse().ok()?;
+        Self::parse(pid, &fs_err::read_to_string(dir.join("stat")).ok()?)
+    }
+
+    fn parse(pid: i32, stat: &str) -> Option<Self> {
+        // The name in parentheses may hold anything; what follows the last one is state, parent, group …
+        let (head, tail) = stat.rsplit_once(") ")?;
+        let fields: Vec<&str> = tail.split_ascii_whitespace().collect();
+        // utime, stime, cutime and cstime are fields 14 to 17 of stat, and `tail` begins with the third.
+        let ticks = fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+        let state = fields.first()?.chars().next()?;
+        let group = fields.get(2)?.parse().ok()?;
+        Some(Self { pid, name: head.split_once('(')?.1.to_owned(), state, group, ticks })
+    }
+}
+
+fn all() -> impl Iterator<Item = Process> {
+    let entries = fs_err::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| Process::read(&entry.path())).filter(|process| process.state != 'Z')
+}
+
+/// Returns the source file that a compiler or assembler in this process group is working on, if there is one: a kernel
+/// built with `make -s` prints nothing for hours.
 #[must_use]
 pub fn compiling(group: i32) -> Option<String> {
-    let group = group.to_string();
-    fs_err::read_dir("/proc").ok()?.flatten().find_map(|entry| {
-        let dir = entry.path();
-        let stat = fs_err::read_to_string(dir.join("stat")).ok()?;
-        // The name in parentheses may hold anything; state, parent and group follow the last one.
-        let (head, tail) = stat.rsplit_once(") ")?;
-        let name = head.split_once('(')?.1;
-        let mut fields = tail.split(' ');
-        let in_group = fields.nth(2)? == group;
-        if !in_group || !matches!(name, "cc1" | "cc1plus" | "as") {
-            return None;
-        }
-        let arguments = fs_err::read(dir.join("cmdline")).ok()?;
+    let compilers = all().filter(|process| process.group == group);
+    compilers.filter(|process| matches!(process.name.as_str(), "cc1" | "cc1plus" | "as")).find_map(|process| {
+        let arguments = fs_err::read(format!("/proc/{}/cmdline", process.pid)).ok()?;
         arguments.split(|byte| *byte == 0).rev().find_map(source)
     })
 }
@@ -26,4 +60,84 @@ fn source(argument: &[u8]) -> Option<String> {
     let argument = std::str::from_utf8(argument).ok()?;
     let ending = Path::new(argument).extension()?.to_str()?;
     matches!(ending, "c" | "S" | "cc").then(|| argument.to_owned())
+}
+
+/// Returns a number that changes as long as a process group does something: the processor time of all its processes.
+#[must_use]
+pub fn ticks(group: i32) -> u64 {
+    all().filter(|process| process.group == group).fold(0, |sum, process| sum.wrapping_add(process.ticks))
+}
+
+/// Returns this user's other processes that have `home` as their `HOME`.
+#[must_use]
+pub fn at_home(home: &Path) -> Vec<Process> {
+    let wanted = [b"HOME=", home.as_os_str().as_encoded_bytes()].concat();
+    let me = i32::try_from(std::process::id()).unwrap_or_default();
+    let mine = |process: &Process| {
+        use std::os::unix::fs::MetadataExt;
+        let owner = fs_err::metadata(format!("/proc/{}", process.pid)).map(|details| details.uid());
+        process.pid != me && owner.is_ok_and(|owner| owner == Uid::effective().as_raw())
+    };
+    let there = |process: &Process| {
+        let environment = fs_err::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == wanted)
+    };
+    all().filter(mine).filter(there).collect()
+}
+
+/// Ends every process that [`at_home`] finds: with TERM, and with KILL what is there five seconds later. Returns those
+/// that were there at first.
+///
+/// # Errors
+/// One is still there after ten seconds; it is returned.
+pub fn end_at_home(home: &Path) -> Result<Vec<Process>, Process> {
+    let first = at_home(home);
+    let started = Instant::now();
+    let mut left = first.clone();
+    while let Some(process) = left.first() {
+        if started.elapsed() > GRACE * 2 {
+            return Err(process.clone());
+        }
+        let signal = if started.elapsed() > GRACE { Signal::SIGKILL } else { Signal::SIGTERM };
+        for process in &left {
+            // One that has ended in the meantime is what we want.
+            let _ = kill(Pid::from_raw(process.pid), signal);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        left = at_home(home);
+    }
+    Ok(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        let stat = "7 (a) R 1 (b) S 1 42 42 0 -1 4194304 1 2 3 4 10 20 30 40 20 0 1 0 99 0 0";
+        let process = Process::parse(7, stat).unwrap();
+        assert_eq!((process.name.as_str(), process.state, process.group, process.ticks), ("a) R 1 (b", 'S', 42, 100));
+        assert_eq!(Process::parse(7, "7 (a"), None);
+    }
+
+    #[test]
+    fn only_what_has_this_home_is_ended() {
+        let home = tempfile::tempdir().unwrap();
+        let start = |home: &Path| {
+            #[expect(clippy::disallowed_methods, reason = "a test starts what is to be ended")]
+            let child = std::process::Command::new("/bin/sleep").arg("60").env("HOME", home).spawn();
+            child.unwrap()
+        };
+        let mut orphan = start(home.path());
+        let mut other = start(&home.path().join("not"));
+        // Its parent, which is the test, has to fetch it before it is gone.
+        let waits = std::thread::spawn(move || orphan.wait().unwrap());
+        let found = end_at_home(home.path()).unwrap();
+        assert_eq!(found.iter().map(|process| process.name.as_str()).collect::<Vec<_>>(), ["sleep"]);
+        assert!(!waits.join().unwrap().success());
+        assert_eq!(other.try_wait().unwrap(), None);
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
 }

@@ -37,6 +37,11 @@ impl Cancel {
         self.count.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// Records that whoever this works for is gone, as a terminal does when it is closed.
+    pub fn hang_up(&self) {
+        self.raise(SIGHUP);
+    }
+
     /// Returns the last signal, if one came.
     #[must_use]
     pub fn signal(&self) -> Option<i32> {

@@ -133,7 +133,7 @@ fn a_second_kbuild_is_kept_out_and_touches_nothing() {
         fs_err::copy(&other.path, &srpm).unwrap();
         let second = sandbox.ipvs(&srpm, "20").instead("--out", sandbox.path().join("out2")).refused(4);
         second.says(&format!("another kbuild works in `{}`", sandbox.work().display()));
-        second.says("hint: wait for it to end, or use another `--work DIR`");
+        second.says("hint: wait for it to end (`--wait` does that), or use another `--work DIR`");
         assert!(!sandbox.path().join("out2").exists(), "{second}");
         assert!(first.runs());
         let after = tree(&sandbox.work());
@@ -142,6 +142,59 @@ fn a_second_kbuild_is_kept_out_and_touches_nothing() {
         first.signal(Signal::SIGTERM);
         first.exits(143);
     }
+}
+
+#[test]
+fn a_second_kbuild_that_is_to_wait_waits() {
+    for sandbox in [Sandbox::new(), Sandbox::of_ordinary_user()] {
+        let first = under_way(&sandbox);
+        let srpm = sandbox.srpm(&Toy::unmodified());
+        let mut second = sandbox.ipvs(&srpm, "20").args(["--until", "edit", "--wait"]).start();
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        assert!(second.runs());
+        first.signal(Signal::SIGTERM);
+        first.exits(143);
+        second.exits(0).says(&format!("waiting for another kbuild in `{}`", sandbox.work().display()));
+    }
+}
+
+#[test]
+fn the_next_run_ends_what_a_killed_kbuild_left_running() {
+    let sandbox = Sandbox::of_ordinary_user();
+    let running = under_way(&sandbox);
+    running.signal(Signal::SIGKILL);
+    assert_eq!(running.ends().code(), None);
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    let next = sandbox.ipvs(&srpm, "20").args(["--until", "edit"]).exits(0);
+    next.says("ended what a kbuild that was killed had left running: ").says("sleep (");
+    sandbox.no_process_is_left();
+}
+
+#[test]
+fn when_root_is_killed_the_building_process_ends_by_itself() {
+    if !require_root() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let running = under_way(&sandbox);
+    running.signal(Signal::SIGKILL);
+    assert_eq!(running.ends().code(), None);
+    sandbox.no_process_is_left();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    sandbox.ipvs(&srpm, "20").args(["--until", "edit"]).exits(0);
+}
+
+#[test]
+fn nothing_half_written_stays_among_the_results() {
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    let logs = sandbox.out().join("logs");
+    fs_err::create_dir_all(&logs).unwrap();
+    let left = [sandbox.out().join(".kbuild-new-aBc123"), logs.join(".kbuild-new-x")];
+    let kept = sandbox.out().join(".kbuild-mine");
+    left.iter().chain([&kept]).for_each(|path| fs_err::write(path, "half").unwrap());
+    sandbox.ipvs(&srpm, "20").args(["--until", "edit"]).exits(0);
+    assert!(left.iter().all(|path| !path.exists()) && kept.exists());
 }
 
 /// Every file below a directory with the digest of its content.

@@ -40,3 +40,4 @@ mod tampered;
 mod tidy;
 mod tree;
 mod verify;
+mod watchdog;

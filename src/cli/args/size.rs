@@ -97,7 +97,7 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 /// Seconds, alone or with a unit.
-fn lifetime(text: &str) -> Result<f64, String> {
+pub(super) fn lifetime(text: &str) -> Result<f64, String> {
     let seconds = text
         .parse::<f64>()
         .ok()
@@ -107,7 +107,7 @@ fn lifetime(text: &str) -> Result<f64, String> {
 }
 
 /// A number of bytes; K, M, G and T are powers of 1024 with or without an `i`.
-fn memory(text: &str) -> Result<u64, String> {
+pub(super) fn memory(text: &str) -> Result<u64, String> {
     let size = parse_size::Config::new().with_binary().parse_size(text);
     size.ok().filter(|size| *size > 0).ok_or_else(|| "expected a size such as 512MiB or 4G".to_owned())
 }

@@ -1,0 +1,29 @@
+//! How a plan is to be run: what changes nothing of what comes out.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How a plan is to be run.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Manner {
+    /// Take nothing of an earlier run.
+    pub fresh: bool,
+    /// Wait for another kbuild in the same place, instead of giving up.
+    pub wait: bool,
+    /// When a build is ended.
+    pub limits: Limits,
+}
+
+/// When a build is ended although nothing is wrong with it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Limits {
+    /// It may take as long as this.
+    pub total: Option<Duration>,
+    /// It may be silent and still as long as this.
+    pub silence: Option<Duration>,
+    /// So many bytes must be left on the file system that it works on.
+    pub room: u64,
+}
