@@ -2,6 +2,7 @@
 
 pub mod args;
 mod boot;
+mod clean;
 mod devel;
 mod doctor;
 mod explain;
@@ -15,6 +16,7 @@ pub mod render;
 mod request;
 mod settings;
 mod size;
+mod status;
 mod verify;
 mod vouch;
 mod worker;
@@ -104,6 +106,8 @@ fn dispatch(edge: &Edge, mut command: Subcommand) -> Result<Output, Error> {
         Subcommand::Recipes(what) => recipes::run(edge, &what),
         Subcommand::Size(what) => size::run(edge, &what),
         Subcommand::Host(what) => host::run(edge, &what),
+        Subcommand::Status(what) => status::run(edge, &what),
+        Subcommand::Clean(what) => clean::run(edge, &what),
         Subcommand::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "kbuild", &mut text);

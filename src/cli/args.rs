@@ -7,6 +7,7 @@ pub mod manner;
 pub mod module;
 pub mod routes;
 pub mod size;
+pub mod work;
 
 use std::path::PathBuf;
 
@@ -93,6 +94,10 @@ pub enum Subcommand {
     Size(Size),
     /// On a director: what its kernel and its table are, and the one next step to the table that it should have
     Host(Host),
+    /// Show what a work directory holds, what the last run did there, and what the next one would take from it
+    Status(work::Status),
+    /// Remove what builds left in a work directory
+    Clean(work::Clean),
     /// Print the completions for a shell
     Completions {
         /// Which shell

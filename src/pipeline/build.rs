@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err::File;
 
+use super::manifest::Manifest;
 use super::progress::{Estimates, Progress};
 use super::watchdog::Watchdog;
 use super::witness::{Signatures, Testimony};
@@ -16,7 +17,7 @@ use crate::proof::Finding;
 use crate::sys::exec::{self, End, Flow, Moment};
 
 pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> Result<(), Error> {
-    tools(context, command);
+    tools(context.manifest, command);
     let layout = &context.plan.layout;
     let log_path = layout.log(Stage::Build);
     let mut log = File::create(&log_path).map_err(|source| Error::io("the build log cannot be written", source))?;
@@ -106,11 +107,13 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
 }
 
 /// Notes what the programs call themselves.
-pub(super) fn tools(context: &mut Context<'_>, command: &Command) {
-    for (name, program) in [("rpmbuild", command.program.as_path()), ("gcc", Path::new("/usr/bin/gcc"))] {
-        let asked = Command { program: program.to_owned(), args: vec!["--version".into()], ..command.clone() };
+pub(super) fn tools(manifest: &mut Manifest, command: &Command) {
+    let others = ["gcc", "ld", "make"].map(|name| (name, Path::new("/usr/bin").join(name)));
+    for (name, program) in std::iter::once(("rpmbuild", command.program.clone())).chain(others) {
+        // Asked before there is a topdir to ask in.
+        let asked = Command::new(program).arg("--version").with_env(command.env.clone());
         if let Some(first) = exec::read(&asked).ok().as_deref().and_then(|text| text.lines().next()) {
-            context.manifest.tools.insert(name.to_owned(), first.to_owned());
+            manifest.tools.insert(name.to_owned(), first.to_owned());
         }
     }
 }

@@ -152,6 +152,46 @@ impl Layout {
         self.out.join("logs").join(self.log(stage).file_name().unwrap_or_default())
     }
 
+    /// What the packages that are here depend on.
+    #[must_use]
+    pub fn built(&self) -> PathBuf {
+        self.work.join("built.json")
+    }
+
+    /// What the last run did.
+    #[must_use]
+    pub fn last(&self) -> PathBuf {
+        self.work.join("last.json")
+    }
+
+    /// All that runs make here and that the next one can make again.
+    #[must_use]
+    pub fn made(&self) -> [PathBuf; 15] {
+        [
+            self.built(),
+            self.last(),
+            self.topdir(),
+            self.pristine(),
+            self.work.join("srpm"),
+            self.work.join("inputs"),
+            self.devel(),
+            self.module(),
+            self.work.join("module-patches"),
+            self.home(),
+            self.tmp(),
+            self.guest(),
+            self.stage(),
+            self.logs(),
+            self.again(),
+        ]
+    }
+
+    /// Where the second of two builds works that are compared.
+    #[must_use]
+    pub fn again(&self) -> PathBuf {
+        self.work.join("again")
+    }
+
     /// How many objects earlier builds compiled, for the progress display.
     #[must_use]
     pub fn estimates(&self) -> PathBuf {

@@ -93,6 +93,16 @@ pub fn replace_text(path: &Path, text: &[u8]) -> io::Result<()> {
     replace(path, &mut &*text, 0o644).map(drop)
 }
 
+/// Returns size and SHA-256 of a file.
+///
+/// # Errors
+/// It could not be read.
+pub fn sha256(path: &Path) -> io::Result<(u64, String)> {
+    let mut file = Hashed::new(fs_err::File::open(path)?);
+    io::copy(&mut file, &mut io::sink())?;
+    Ok(file.finish())
+}
+
 /// Links a file to a second name, or copies it where links cannot be had.
 ///
 /// # Errors
@@ -121,6 +131,25 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
             fs_err::remove_dir_all(path)
         }
     }
+}
+
+/// Removes a file, a link, or a directory with all that is in it.
+///
+/// # Errors
+/// Something could not be removed.
+pub fn remove(path: &Path) -> io::Result<()> {
+    if fs_err::symlink_metadata(path)?.is_dir() { remove_tree(path) } else { fs_err::remove_file(path) }
+}
+
+/// Returns how many bytes a file or a directory with all that is in it takes on the disk; a file with several names counts
+/// once.
+#[must_use]
+pub fn size_of_tree(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let mut seen = std::collections::HashSet::new();
+    let entries = walkdir::WalkDir::new(path).into_iter().flatten().filter_map(|entry| entry.metadata().ok());
+    let new = entries.filter(|details| details.nlink() < 2 || seen.insert((details.dev(), details.ino())));
+    new.map(|details| details.blocks() * 512).sum()
 }
 
 /// Moves all that is in a directory into another one: by renaming, or, to another file system, by copying.

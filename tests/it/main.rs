@@ -31,6 +31,7 @@ mod real_kernel;
 mod recipes;
 mod refusals;
 mod reproducible;
+mod resume;
 mod signature;
 mod signature_kinds;
 mod size;
