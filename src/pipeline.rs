@@ -148,6 +148,9 @@ impl Workplace {
         } else {
             lock::take(&layout.work, &layout.lock())?
         };
+        for dir in layout.copies().iter().chain([&layout.work]) {
+            files::sweep(dir, None).map_err(|source| Error::io("an unfinished file cannot be removed", source))?;
+        }
         // Whoever holds the lock has started none of them.
         let orphans = processes::end_at_home(&layout.home(), uid)
             .map_err(|process| Error::Orphan { pid: process.pid, name: process.name })?;

@@ -18,7 +18,10 @@ use crate::pipeline::{self, Manner, Workplace, handover};
 use crate::plan::layout::{INSTALL, text};
 use crate::plan::{Plan, Route, Step};
 use crate::sys::signal::Cancel;
-use crate::sys::{exec, probe, user};
+use crate::sys::{exec, lock, probe, user};
+
+/// The directory that is locked while an account is made: that of the list of accounts.
+const ACCOUNTS: &str = "/etc";
 
 pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
     let Prepared { plans, srpm, locks } = prepare::plans(edge, args)?;
@@ -79,21 +82,25 @@ fn as_other_user(
 ) -> Result<Manifest, pipeline::Error> {
     let failed = |what: &str, source| pipeline::Error::io(what, source);
     let none = || std::io::Error::new(std::io::ErrorKind::NotFound, format!("no account `{}`", plan.user.name));
-    let mut account = user::find(&plan.user.name).map_err(|error| failed("the account is not there", error))?;
+    let find = || user::find(&plan.user.name).map_err(|error| failed("the account is not there", error));
+    let mut account = find()?;
     if account.is_none() {
-        for command in &plan.prepare {
-            edge.reporter.report(&Event::Exec { command: command.to_string() });
-            exec::read(command)?;
+        // Two at once would make two accounts of one name: useradd looks whether there is one before it locks the list.
+        let _lock = lock::directory(Path::new(ACCOUNTS), true)?;
+        account = find()?;
+        if account.is_none() {
+            for command in &plan.prepare {
+                edge.reporter.report(&Event::Exec { command: command.to_string() });
+                exec::read(command)?;
+            }
+            account = find()?;
         }
-        account = user::find(&plan.user.name).map_err(|error| failed("the account is not there", error))?;
     }
     let account = account.ok_or_else(|| failed("the account was not made", none()))?;
     for dir in [Some(plan.layout.work.as_path()), tree(plan)].into_iter().flatten() {
         let what = format!("`{}` cannot be made", dir.display());
         if !dir.try_exists().map_err(|error| failed(&what, error))? {
-            fs_err::create_dir_all(dir)
-                .and_then(|()| user::give(dir, account.uid, account.gid))
-                .map_err(|error| failed(&what, error))?;
+            user::make_dir(dir, account.uid, account.gid).map_err(|error| failed(&what, error))?;
         }
     }
 

@@ -223,6 +223,13 @@ fn host(facts: &Facts, args: &Build, work: &Path, out: &Path) -> Result<Host, Er
         path: path.to_owned(),
         refused: probe::unusable(path, user).map(|(why, hint)| Refused { why, hint }),
     };
+    let at_work = place(work, &worker);
+    if let (Builder::Missing(name), Some(_)) = (&builder, &at_work.refused)
+        && user::find(name).map_err(unreadable)?.is_some()
+    {
+        // Another kbuild has just made both.
+        return host(facts, args, work, out);
+    }
     Ok(Host {
         me: account(&facts.me),
         arch: facts.arch.clone(),
@@ -231,7 +238,7 @@ fn host(facts: &Facts, args: &Build, work: &Path, out: &Path) -> Result<Host, Er
         sh_is_bash: facts.sh_is_bash,
         tools: facts.tools.clone(),
         path: facts.path.clone(),
-        work: our_own(place(work, &worker), out),
+        work: our_own(at_work, out),
         out: apart(place(out, &facts.me), work),
         tree: args
             .routes

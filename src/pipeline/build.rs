@@ -77,6 +77,9 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         let phase = progress.phase().unwrap_or("its preparation").to_owned();
         return Err(Error::Ended { reason, phase, log: layout.out_log(Stage::Build) });
     }
+    if matches!(end, End::Exit(1..) | End::Killed(_)) {
+        watchdog.post_mortem(reporter);
+    }
     match end {
         End::Exit(0) => {}
         End::Cancelled(signal) => return Err(Error::Cancelled { signal }),

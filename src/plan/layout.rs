@@ -91,6 +91,12 @@ impl Layout {
         self.work.join("inputs").join(file)
     }
 
+    /// Where copies of packages are kept.
+    #[must_use]
+    pub fn copies(&self) -> [PathBuf; 2] {
+        ["srpm", "inputs"].map(|part| self.work.join(part))
+    }
+
     /// The unpacked kernel-devel.
     #[must_use]
     pub fn devel(&self) -> PathBuf {
@@ -167,13 +173,14 @@ impl Layout {
     /// All that runs make here and that the next one can make again.
     #[must_use]
     pub fn made(&self) -> [PathBuf; 15] {
+        let [srpm, inputs] = self.copies();
         [
             self.built(),
             self.last(),
             self.topdir(),
             self.pristine(),
-            self.work.join("srpm"),
-            self.work.join("inputs"),
+            srpm,
+            inputs,
             self.devel(),
             self.module(),
             self.work.join("module-patches"),

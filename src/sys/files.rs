@@ -51,7 +51,8 @@ impl<R: Read> Read for Hashed<R> {
 pub fn replace(path: &Path, input: &mut dyn Read, mode: u32) -> io::Result<(u64, String)> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot write `{}`: {error}", path.display()));
-    let mut temporary = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(dir).map_err(named)?;
+    let prefix = format!("{UNFINISHED}{}-", path.file_name().unwrap_or_default().display());
+    let mut temporary = tempfile::Builder::new().prefix(&prefix).tempfile_in(dir).map_err(named)?;
     let mut input = Hashed::new(input);
     io::copy(&mut input, &mut temporary)?;
     temporary.flush().map_err(named)?;
@@ -60,14 +61,16 @@ pub fn replace(path: &Path, input: &mut dyn Read, mode: u32) -> io::Result<(u64,
     Ok(input.finish())
 }
 
-/// Removes the temporary files that [`replace`] left in a directory when it was killed. Nobody else may be writing there.
+/// Removes the temporary files that [`replace`] left in a directory when it was killed: those of one name, or of all.
+/// Nobody else may be writing them.
 ///
 /// # Errors
 /// One could not be removed.
-pub fn sweep(dir: &Path) -> io::Result<()> {
+pub fn sweep(dir: &Path, name: Option<&str>) -> io::Result<()> {
+    let begins = name.map_or_else(|| UNFINISHED.to_owned(), |name| format!("{UNFINISHED}{name}-"));
     let Ok(entries) = fs_err::read_dir(dir) else { return Ok(()) };
     for entry in entries.flatten() {
-        let unfinished = entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes());
+        let unfinished = entry.file_name().as_encoded_bytes().starts_with(begins.as_bytes());
         if unfinished && entry.file_type()?.is_file() {
             fs_err::remove_file(entry.path())?;
         }

@@ -48,7 +48,7 @@ pub fn wait(file: &Path, waiting: &mut dyn FnMut()) -> Result<Lock, Error> {
     Ok(Lock { file: opened })
 }
 
-/// Takes the lock of a directory for results, with no file in it; waits for whoever has it if `wait` says so.
+/// Takes the lock of a directory, with no file in it; waits for whoever has it if `wait` says so.
 ///
 /// # Errors
 /// Another process holds it, or the directory cannot be opened.

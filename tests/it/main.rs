@@ -12,6 +12,7 @@
 )]
 
 mod build;
+mod chaos;
 mod cli;
 mod doctor;
 mod explain;

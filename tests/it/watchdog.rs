@@ -73,6 +73,6 @@ fn a_build_is_stopped_before_its_disk_is_full() {
     // A megabyte every tenth of a second.
     let fill = "i=0; while :; do dd if=/dev/zero of=fill.$i bs=1M count=1 status=none; i=$((i+1)); sleep 0.1; done";
     let outcome = is_stopped(&sandbox, fill, &["--min-free", "24MiB"], 4);
-    outcome.says("MiB are left on its file system, expected at least 24 MiB").says("hint: make room there");
+    outcome.says(" MiB are left on its file system, expected at least 24").says("hint: make room there");
     assert!(!outcome.stderr.contains("No space left"), "{outcome}");
 }
