@@ -13,6 +13,7 @@ mod plan;
 mod prepare;
 mod recipes;
 pub mod render;
+mod reproducible;
 mod request;
 mod settings;
 mod size;

@@ -108,7 +108,7 @@ pub enum Subcommand {
 }
 
 /// Arguments of `ipvs` and `plan`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Build {
     /// Size of the table, as a power of two; several make one build each
     #[arg(long, value_name = "N", required = true, value_delimiter = ',')]
@@ -182,7 +182,7 @@ pub struct Build {
 }
 
 /// Where source packages come from, and what is trusted.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Origin {
     /// Look here first: a copy of the vault, or a directory with the package; may be given several times
     #[arg(long, value_name = "URL|DIR", env = "KBUILD_MIRROR", value_delimiter = ',')]

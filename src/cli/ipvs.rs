@@ -9,7 +9,7 @@ use super::args::Build;
 use super::prepare::Prepared;
 use super::render::Format;
 use super::vouch::Locked;
-use super::{Edge, Output, prepare, worker};
+use super::{Edge, Output, prepare, reproducible, worker};
 use crate::error::Error;
 use crate::event::{Event, Stage};
 use crate::pipeline::manifest::Manifest;
@@ -47,28 +47,56 @@ pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
             index: index + 1,
             of: plans.len(),
         });
-        let mut out = Directory::new(plan.layout.out.clone(), manner.wait);
-        let manifest = if plan.user.uid == Some(user::me().uid) {
-            Workplace::enter(plan, &manner, reporter)
-                .and_then(|workplace| pipeline::run(plan, &manner, &workplace, reporter, &cancel, &mut out))
-        } else {
-            as_other_user(edge, &manner, plan, &srpm, &cancel, &mut out)
-        };
-        let manifest = manifest.and_then(|manifest| {
-            let failed = |source| pipeline::Error::io("results of an earlier run cannot be removed", source);
-            out.retire(&manifest).map_err(failed)?;
-            if let Some(install) = &plan.install {
-                pipeline::install::run(install, &plan.uname_r, &plan.layout.out, reporter)?;
-            }
-            Ok(manifest)
-        });
-        match manifest {
-            Ok(manifest) => output.push_str(&result(edge.format, plan, &manifest)),
+        let manifest = match one(edge, plan, &manner, &srpm, &cancel) {
+            Ok(manifest) => manifest,
             // What earlier values gave is there, and is said.
             Err(error) => return Ok(Output { text: output, error: Some(error.into()) }),
+        };
+        output.push_str(&result(edge.format, plan, &manifest));
+        if args.running.check_reproducible {
+            match twice(edge, args, plan, &manifest, &cancel) {
+                Ok(said) if edge.format == Format::Json => reporter.note(said.trim().to_owned()),
+                Ok(said) => output.push_str(&said),
+                Err(error) => return Ok(Output { text: output, error: Some(error) }),
+            }
         }
     }
     Ok(Output::text(output))
+}
+
+/// Runs one plan, as the user that it names.
+fn one(edge: &Edge, plan: &Plan, manner: &Manner, srpm: &Path, cancel: &Cancel) -> Result<Manifest, pipeline::Error> {
+    let reporter = &*edge.reporter;
+    let mut out = Directory::new(plan.layout.out.clone(), manner.wait);
+    let manifest = if plan.user.uid == Some(user::me().uid) {
+        let workplace = Workplace::enter(plan, manner, reporter)?;
+        pipeline::run(plan, manner, &workplace, reporter, cancel, &mut out)?
+    } else {
+        as_other_user(edge, manner, plan, srpm, cancel, &mut out)?
+    };
+    let failed = |source| pipeline::Error::io("results of an earlier run cannot be removed", source);
+    out.retire(&manifest).map_err(failed)?;
+    if let Some(install) = &plan.install {
+        pipeline::install::run(install, &plan.uname_r, &plan.layout.out, reporter)?;
+    }
+    Ok(manifest)
+}
+
+/// Makes the same once more in another directory, and compares the packages.
+fn twice(edge: &Edge, args: &Build, plan: &Plan, manifest: &Manifest, cancel: &Cancel) -> Result<String, Error> {
+    let again = reproducible::again(args, plan);
+    let Prepared { plans, srpm, .. } = prepare::plans(edge, &again)?;
+    let manner = Manner::from(&again.running);
+    for (plan, number) in plans.iter().zip(2..) {
+        edge.reporter.report(&Event::BuildStarted {
+            nvr: plan.nvr.to_string(),
+            bits: plan.bits.get(),
+            index: number,
+            of: 2,
+        });
+        one(edge, plan, &manner, &srpm, cancel)?;
+    }
+    reproducible::compare(edge, plan, manifest)
 }
 
 /// Root's part: makes the account and its work directory, then only passes on what a process of that account says.
@@ -167,6 +195,6 @@ fn result(format: Format, plan: &Plan, manifest: &Manifest) -> String {
     said
 }
 
-fn is_package(name: &str) -> bool {
+pub(super) fn is_package(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|ending| ending == "rpm")
 }

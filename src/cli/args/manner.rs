@@ -13,6 +13,9 @@ pub struct Running {
     /// Start from nothing: take nothing of an earlier run
     #[arg(long)]
     pub fresh: bool,
+    /// Build twice, in different directories, and compare the packages
+    #[arg(long, conflicts_with = "until")]
+    pub check_reproducible: bool,
     /// Wait for another kbuild that works in the same place, instead of giving up
     #[arg(long)]
     pub wait: bool,
