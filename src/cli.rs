@@ -18,6 +18,7 @@ mod request;
 mod settings;
 mod size;
 mod status;
+mod thaw;
 mod verify;
 mod vouch;
 mod worker;
@@ -50,6 +51,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         && only == worker::NAME
     {
         return finish(worker::run(), Format::Human);
+    }
+    if let [_, first, kept, build, tree] = arguments.as_slice()
+        && first == thaw::NAME
+    {
+        return finish(thaw::run(kept, build, tree), Format::Human);
     }
     let parsed = match Arguments::try_parse_from(&arguments) {
         Ok(parsed) => parsed,

@@ -23,6 +23,7 @@ mod partial;
 mod progress;
 mod promise;
 mod prove;
+pub mod resume;
 pub mod store;
 mod tree;
 mod unpack;
@@ -214,6 +215,13 @@ fn stages(packages: &Packages, fingerprint: Option<&Fingerprint>, context: &mut 
         built.tell(context.manifest);
     } else {
         ledger::forget(layout)?;
+        let resumed = match fingerprint.filter(|_| context.manner.resume) {
+            Some(fingerprint) => resume::keep(layout, fingerprint, context.reporter)?,
+            None => false,
+        };
+        if !resumed {
+            resume::end(layout)?;
+        }
     }
     remove_logs(context.plan, packages)?;
     context.write_manifest()?;
@@ -222,9 +230,14 @@ fn stages(packages: &Packages, fingerprint: Option<&Fingerprint>, context: &mut 
             context.manifest.stages.push(StageRecord { stage: step.stage(), seconds: 0.0, failed: false, taken: true });
             continue;
         }
+        let building = fingerprint.filter(|_| matches!(step, Step::Build { .. }));
+        if let Some(fingerprint) = building {
+            resume::begin(layout, fingerprint)?;
+        }
         stage(step, context)?;
-        if let (Step::Build { .. }, Some(fingerprint)) = (step, fingerprint) {
+        if let Some(fingerprint) = building {
             ledger::remember(layout, fingerprint, context.manifest)?;
+            resume::end(layout)?;
         }
         ledger::last(layout, context.manifest, packages.why());
     }

@@ -9,7 +9,7 @@ use super::manifest::Manifest;
 use super::progress::{Estimates, Progress};
 use super::watchdog::Watchdog;
 use super::witness::{Signatures, Testimony};
-use super::{Context, Error, gate};
+use super::{Context, Error, gate, resume};
 use crate::command::Command;
 use crate::event::{Event, Stage};
 use crate::plan::step::{Gate, Moment as When};
@@ -32,6 +32,8 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     let mut reason = None;
     let reporter = context.reporter;
 
+    let resumed = resume::command(layout, command)?;
+    let command = &resumed;
     reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| match moment {
         Moment::Started(group) => {

@@ -293,14 +293,19 @@ impl Error {
                 "wait for it to end (`--wait` does that), or use another `--work DIR`".into()
             }
             Self::Ended { reason, log, .. } => match reason {
-                Reason::Time { .. } => format!("give it a longer `--timeout`; the output is in {}", log.display()),
+                Reason::Time { .. } => format!(
+                    "give it a longer `--timeout`, and let it go on with `--resume-build`; the output is in {}",
+                    log.display()
+                ),
                 Reason::Silence { .. } => format!(
                     "see what it waits for at the end of {}: entropy, a terminal, the network; or give it a longer \
                      `--silence-timeout`",
                     log.display()
                 ),
                 Reason::Room { .. } => {
-                    "make room there, or use another `--work DIR`; `--min-free SIZE` is what must be left".into()
+                    "make room there and let it go on with `--resume-build`, or use another `--work DIR`; `--min-free SIZE` \
+                     is what must be left"
+                        .into()
                 }
             },
             Self::Orphan { .. } => "see what it waits for (`ps -o stat,wchan,cmd -p PID`)".into(),

@@ -164,6 +164,24 @@ impl Layout {
         self.work.join("built.json")
     }
 
+    /// What the build that is under way depends on.
+    #[must_use]
+    pub fn begun(&self) -> PathBuf {
+        self.work.join("begun.json")
+    }
+
+    /// The trees of an interrupted build that is resumed.
+    #[must_use]
+    pub fn kept(&self) -> PathBuf {
+        self.work.join("kept")
+    }
+
+    /// What stands before other programs on `PATH` while a build is resumed.
+    #[must_use]
+    pub fn masquerade(&self) -> PathBuf {
+        self.work.join("masquerade")
+    }
+
     /// What the last run did.
     #[must_use]
     pub fn last(&self) -> PathBuf {
@@ -172,10 +190,13 @@ impl Layout {
 
     /// All that runs make here and that the next one can make again.
     #[must_use]
-    pub fn made(&self) -> [PathBuf; 15] {
+    pub fn made(&self) -> [PathBuf; 18] {
         let [srpm, inputs] = self.copies();
         [
             self.built(),
+            self.begun(),
+            self.kept(),
+            self.masquerade(),
             self.last(),
             self.topdir(),
             self.pristine(),

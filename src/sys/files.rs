@@ -106,6 +106,40 @@ pub fn sha256(path: &Path) -> io::Result<(u64, String)> {
     Ok(file.finish())
 }
 
+/// When a file was changed last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp(std::time::SystemTime);
+
+impl Stamp {
+    /// Returns a file's; of a link its own.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        fs_err::symlink_metadata(path)?.modified().map(Self)
+    }
+
+    /// Makes it a file's.
+    ///
+    /// # Errors
+    /// The file cannot be written to.
+    pub fn set(self, path: &Path) -> io::Result<()> {
+        fs_err::File::options().write(true).open(path)?.into_file().set_modified(self.0)
+    }
+
+    /// Whether it lies before another one, and by more than this.
+    #[must_use]
+    pub fn is_before(self, other: Self, by: std::time::Duration) -> bool {
+        self.0 + by < other.0
+    }
+
+    /// So many seconds after the beginning of 1970.
+    #[must_use]
+    pub fn at(seconds: u64) -> Self {
+        Self(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
+    }
+}
+
 /// Links a file to a second name, or copies it where links cannot be had.
 ///
 /// # Errors

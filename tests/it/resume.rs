@@ -192,3 +192,56 @@ fn clean_removes_what_runs_made_and_nothing_else() {
     assert_eq!(names(&sandbox.out()).len(), 4);
     fleet(&sandbox, &srpm).exits(0);
 }
+
+/// A build that is interrupted in `%install`, long after it had compiled, the first time that it is run.
+fn interrupted(sandbox: &Sandbox) -> std::path::PathBuf {
+    let marker = sandbox.path().join("record/installing");
+    let script = format!(
+        "if [ ! -e {0} ]; then sleep 3; find $RPM_BUILD_DIR -name .config -execdir touch stamp \\; ; touch {0}; sleep 300; fi",
+        marker.display()
+    );
+    let srpm = sandbox.srpm(&Toy::new().script("%install", &script).pack());
+    let running = fleet(sandbox, &srpm).start();
+    wait_until("%install to start", || marker.is_file());
+    running.signal(Signal::SIGTERM);
+    running.exits(143);
+    srpm
+}
+
+#[test]
+fn an_interrupted_build_goes_on_and_gives_the_same_packages() {
+    if !require("rpmbuild") {
+        return;
+    }
+    for sandbox in [Sandbox::new(), Sandbox::of_ordinary_user()] {
+        let srpm = interrupted(&sandbox);
+        let resumed = fleet(&sandbox, &srpm).arg("--resume-build").exits(0);
+        resumed.says("what the interrupted build had compiled is put back after %prep");
+        let log = fs_err::read_to_string(sandbox.out().join("logs/04-build.log")).unwrap();
+        let line = log.lines().find(|line| line.ends_with(" files of the interrupted build are put back"));
+        let number = line.and_then(|line| line.split(' ').nth(1)).unwrap_or_else(|| panic!("nothing was: {log}"));
+        assert!(number.parse::<u32>().unwrap() >= 5, "{number}");
+        // A whole rpmbuild: %prep is in its log.
+        assert!(log.contains("Executing(%prep)"), "{log}");
+        let (packages, _) = results(&sandbox);
+        for name in ["kept", "masquerade", "begun.json"] {
+            assert!(!sandbox.work().join(name).exists(), "{name}");
+        }
+        fleet(&sandbox, &srpm).arg("--fresh").exits(0);
+        assert_eq!(results(&sandbox).0, packages);
+    }
+}
+
+#[test]
+fn what_cannot_be_resumed_begins_anew_and_says_why() {
+    if !require("rpmbuild") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let srpm = interrupted(&sandbox);
+    let other = fleet(&sandbox, &srpm).args(["--resume-build", "--set", "CONFIG_X25=m"]).exits(0);
+    other.says("note: the interrupted build was another one (the edit of `config-generic`");
+    let none = fleet(&sandbox, &srpm).arg("--resume-build").exits(0);
+    none.says("note: there is no interrupted build to go on with: it begins anew");
+    fleet(&sandbox, &srpm).args(["--resume-build", "--fresh"]).refused(2);
+}

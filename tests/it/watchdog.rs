@@ -30,7 +30,9 @@ fn a_build_that_takes_too_long_is_ended() {
         // It is not silent: it computes.
         let args = ["--timeout", "4", "--silence-timeout", "1h"];
         let outcome = is_stopped(&Sandbox::new(), "while :; do :; done", &args, 8);
-        outcome.says("it took 4 s, which is as long as it may").says("hint: give it a longer `--timeout`");
+        outcome
+            .says("it took 4 s, which is as long as it may")
+            .says("hint: give it a longer `--timeout`, and let it go on with `--resume-build`");
     }
 }
 
