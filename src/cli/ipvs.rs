@@ -17,8 +17,9 @@ use crate::pipeline::out::Directory;
 use crate::pipeline::{self, Manner, Workplace, handover};
 use crate::plan::layout::{INSTALL, text};
 use crate::plan::{Plan, Route, Step};
+use crate::sys::exec::{self, Beside};
 use crate::sys::signal::Cancel;
-use crate::sys::{exec, lock, probe, user};
+use crate::sys::{entropy, lock, probe, survey, user};
 
 /// The directory that is locked while an account is made: that of the list of accounts.
 const ACCOUNTS: &str = "/etc";
@@ -132,6 +133,7 @@ fn as_other_user(
         }
     }
 
+    let _feeder = feed(edge);
     let (ours, theirs) = UnixStream::pair().map_err(|error| failed("no connection can be made", error))?;
     let env = [("PATH".to_owned(), probe::facts().path)].into();
     let child = exec::spawn_self_as(account.uid, account.gid, &[worker::NAME], &env, OwnedFd::from(theirs))
@@ -147,6 +149,20 @@ fn as_other_user(
         (Err(pipeline::Error::Worker { .. }), None) => Err(pipeline::Error::Worker { how }),
         (outcome, _) => outcome,
     }
+}
+
+/// Starts rngd for as long as the build takes, if the kernel's module-signing key would have to wait for entropy.
+fn feed(edge: &Edge) -> Option<Beside> {
+    if !entropy::is_short(survey::entropy()) {
+        return None;
+    }
+    let rngd = probe::find(&probe::facts().path, "rngd");
+    let started = rngd.as_deref().and_then(|rngd| Beside::start(&entropy::feeder(rngd)).ok());
+    edge.reporter.note(match &started {
+        Some(_) => "there is little entropy: rngd feeds it from /dev/urandom while this builds".into(),
+        None => "there is little entropy, and no rngd to feed it (package rng-tools): generating a key may wait".into(),
+    });
+    started
 }
 
 /// The directory of the source tree, if that is what is made.

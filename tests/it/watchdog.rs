@@ -78,3 +78,32 @@ fn a_build_is_stopped_before_its_disk_is_full() {
     outcome.says(" MiB are left on its file system, expected at least 24").says("hint: make room there");
     assert!(!outcome.stderr.contains("No space left"), "{outcome}");
 }
+
+#[test]
+fn root_feeds_entropy_where_it_is_short_and_stops_with_the_build() {
+    if !require("rpmbuild") || !require_root() || !require("unshare") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // This machine's kernel does not run out of entropy: one that does, as its files in /proc say.
+    let (size, left) = (sandbox.input("poolsize", "4096\n"), sandbox.input("entropy_avail", "120\n"));
+    let tools = sandbox.path().join("bin");
+    sandbox.fake("rngd", "exec /bin/sleep 300");
+    let mounts = format!(
+        "cd /proc/sys/kernel/random && mount --bind {} poolsize && mount --bind {} entropy_avail && exec \"$@\"",
+        size.display(),
+        left.display()
+    );
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    let build = || sandbox.ipvs(&srpm, "20").args(["--profile", "fleet"]);
+    let through = ["unshare", "-m", "sh", "-c", &mounts, "sh"];
+    let outcome = build().through(&through).env("PATH", &path).exits(0);
+    outcome.says("note: there is little entropy: rngd feeds it from /dev/urandom while this builds");
+    let calls: Vec<_> = fs_err::read_dir(sandbox.path().join("record/rngd")).unwrap().collect();
+    assert_eq!(calls.len(), 1);
+    sandbox.no_process_is_left();
+    // Where there is enough of it, nobody is started.
+    build().env("PATH", &path).exits(0).does_not_say("entropy: rngd");
+    assert_eq!(fs_err::read_dir(sandbox.path().join("record/rngd")).unwrap().count(), 1);
+}
