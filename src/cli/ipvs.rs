@@ -19,7 +19,7 @@ use crate::plan::layout::{INSTALL, text};
 use crate::plan::{Plan, Route, Step};
 use crate::sys::exec::{self, Beside};
 use crate::sys::signal::Cancel;
-use crate::sys::{entropy, lock, probe, survey, user};
+use crate::sys::{entropy, lock, probe, processes, survey, user};
 
 /// The directory that is locked while an account is made: that of the list of accounts.
 const ACCOUNTS: &str = "/etc";
@@ -143,10 +143,14 @@ fn as_other_user(
     let mut plan = plan.clone();
     (plan.user.uid, plan.user.gid) = (Some(account.uid), Some(account.gid));
     let outcome = handover::order(ours, &plan, manner, srpm, &plan.inputs, &*edge.reporter, out);
-    let how = worker.wait();
+    let (how, killed) = worker.wait();
+    if killed {
+        // What it had started does not know yet that nobody watches it any more.
+        let _ = processes::end_at_home(&plan.layout.home(), account.uid);
+    }
     match (outcome, cancel.signal()) {
         (Err(pipeline::Error::Worker { .. }), Some(signal)) => Err(pipeline::Error::Cancelled { signal }),
-        (Err(pipeline::Error::Worker { .. }), None) => Err(pipeline::Error::Worker { how }),
+        (Err(pipeline::Error::Worker { .. }), None) => Err(pipeline::Error::Worker { how, killed }),
         (outcome, _) => outcome,
     }
 }

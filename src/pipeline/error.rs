@@ -197,6 +197,8 @@ pub enum Error {
     Worker {
         /// How it ended.
         how: String,
+        /// Whether somebody else's signal ended it, such as the kernel's when memory runs out.
+        killed: bool,
     },
     /// What the worker process reported; already complete.
     #[error("{message}")]
@@ -308,6 +310,9 @@ impl Error {
                         .into()
                 }
             },
+            Self::Worker { killed: true, .. } => {
+                "if memory ran out (`dmesg` says so), use a smaller `--jobs`; `--resume-build` goes on where it stopped".into()
+            }
             Self::Orphan { .. } => "see what it waits for (`ps -o stat,wchan,cmd -p PID`)".into(),
             Self::Changed { .. } | Self::EditDiffers { .. } => "start again with `--fresh`".into(),
             Self::Make { lines, .. } if lines.iter().any(|line| line.contains("missing-syscalls")) => {
@@ -374,7 +379,8 @@ impl Error {
             | Self::Compiler { .. } => 4,
             Self::Source(_) | Self::Changed { .. } | Self::Tree(_) | Self::OtherHeader { .. } => 6,
             Self::Edit(_) | Self::EditDiffers { .. } | Self::Release { .. } | Self::Patch { .. } => 7,
-            Self::Ended { .. }
+            Self::Worker { killed: true, .. }
+            | Self::Ended { .. }
             | Self::Build { .. }
             | Self::Make { .. }
             | Self::NoTree { .. }

@@ -114,7 +114,7 @@ pub fn order(
             }
             None => {
                 sent.map_err(lost)?;
-                return Err(Error::Worker { how: "it closed its connection".into() });
+                return Err(Error::Worker { how: "it closed its connection".into(), killed: false });
             }
         }
     }
@@ -128,7 +128,7 @@ pub fn obey(stream: UnixStream, cancel: &Cancel) -> Result<u8, Error> {
     let mut reader = BufReader::with_capacity(256 * 1024, stream.try_clone().map_err(lost)?);
     let order: Option<Order> = receive(&mut reader).map_err(lost)?;
     let Some(Order { plan, manner }) = order else {
-        return Err(Error::Worker { how: "no plan came".into() });
+        return Err(Error::Worker { how: "no plan came".into(), killed: false });
     };
     let wire = Wire { stream: Mutex::new(stream) };
     let outcome = Workplace::enter(&plan, &manner, &wire).and_then(|workplace| {

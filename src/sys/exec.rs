@@ -362,12 +362,13 @@ impl Worker {
         Self { child, done }
     }
 
-    /// Waits for the child and says how it ended.
+    /// Waits for the child and says how it ended, and whether a signal did that.
     #[must_use]
-    pub fn wait(mut self) -> String {
+    pub fn wait(mut self) -> (String, bool) {
         let status = self.child.wait();
         self.done.store(true, Ordering::SeqCst);
-        status.map_or_else(|error| error.to_string(), |status| status.to_string())
+        let killed = status.as_ref().is_ok_and(|status| status.signal().is_some());
+        (status.map_or_else(|error| error.to_string(), |status| status.to_string()), killed)
     }
 }
 

@@ -185,6 +185,24 @@ fn when_root_is_killed_the_building_process_ends_by_itself() {
 }
 
 #[test]
+fn when_the_building_process_is_killed_the_build_has_failed() {
+    if !require_root() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let running = under_way(&sandbox);
+    // The one that has no argument but its name.
+    let workers = crate::support::processes::of(sandbox.path(), Some(sandbox.user().ids().0));
+    let (worker, _) = workers.iter().find(|(_, command)| command.trim_end() == "kbuild worker").unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(*worker), Signal::SIGKILL).unwrap();
+    let outcome = running.exits(8);
+    outcome
+        .says("error: the building process ended without a result (signal: 9 (SIGKILL))")
+        .says("hint: if memory ran out");
+    sandbox.no_process_is_left();
+}
+
+#[test]
 fn nothing_half_written_stays_among_the_results() {
     let sandbox = Sandbox::new();
     let srpm = sandbox.srpm(&Toy::unmodified());
