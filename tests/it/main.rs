@@ -27,6 +27,7 @@ mod module;
 mod param;
 mod plan;
 mod privilege;
+mod provenance;
 mod real_kernel;
 mod recipes;
 mod refusals;
