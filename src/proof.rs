@@ -7,6 +7,7 @@ pub mod console;
 pub mod director;
 pub mod guest;
 pub mod initramfs;
+pub mod inside;
 pub mod module;
 pub mod packages;
 pub mod setting;

@@ -13,6 +13,7 @@
 
 mod build;
 mod cli;
+mod diff;
 mod doctor;
 mod explain;
 mod failures;

@@ -9,13 +9,13 @@ use regex::Regex;
 use crate::support::repository;
 
 /// The rooms, top to bottom: each may use those below it.
-const ROOMS: [&str; 11] =
-    ["cli", "pipeline", "proof", "provenance", "plan", "explain", "recipe", "edit", "ipvs", "rpm", "sys"];
+const ROOMS: [&str; 12] =
+    ["cli", "pipeline", "proof", "provenance", "compare", "plan", "explain", "recipe", "edit", "ipvs", "rpm", "sys"];
 /// What every room may use, and what uses nothing.
 const VOCABULARY: [&str; 4] = ["command", "digest", "event", "nearest"];
 /// What decides and does nothing: no file, process, environment or clock.
-const PURE: [&str; 10] =
-    ["provenance", "plan", "explain", "recipe", "edit", "ipvs", "event", "command", "digest", "nearest"];
+const PURE: [&str; 11] =
+    ["provenance", "compare", "plan", "explain", "recipe", "edit", "ipvs", "event", "command", "digest", "nearest"];
 /// Lines of a file, its tests not counted.
 const LONGEST: usize = 400;
 
