@@ -1,7 +1,7 @@
 //! `kbuild diff`: what differs between two builds.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::args::Diff;
 use super::render::Format;
@@ -20,7 +20,8 @@ pub(super) fn run(edge: &Edge, args: &Diff) -> Result<Output, Error> {
         }
         sides => sides,
     };
-    let (mut a, mut b) = inside::read(&packages::find(first)?, &packages::find(second)?)?;
+    let mut seen = |package: &Path| edge.reporter.note(format!("reading `{}`", package.display()));
+    let (mut a, mut b) = inside::read(&packages::find(first)?, &packages::find(second)?, &mut seen)?;
     (a.facts, b.facts) = (facts(first), facts(second));
     // Of two directories that only one has a manifest, it would seem that everything it says differs.
     if a.facts.is_empty() || b.facts.is_empty() {

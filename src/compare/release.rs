@@ -53,17 +53,24 @@ impl Releases {
     }
 }
 
-/// Returns the name under which a package is looked for in the other build: that of the route `module` has the value in its
-/// name.
+/// How the package of the route `module` is called, before and after the value.
+const MODULE: (&str, &str) = ("kmod-ip_vs-", "bit");
+
+/// Returns a text with a placeholder for the value in the name of the route `module`'s package: packages of two values are
+/// the same package.
 #[must_use]
-pub fn name(name: &str) -> String {
-    let value = name.strip_prefix("kmod-ip_vs-").and_then(|rest| rest.strip_suffix("bit"));
-    match value {
-        Some(bits) if !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            "kmod-ip_vs-{bits}bit".into()
-        }
-        _ => name.to_owned(),
+pub fn name(text: &str) -> String {
+    let (before, after) = MODULE;
+    let mut parts = text.split(before);
+    let mut name = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        let has_value = rest.len() < part.len() && rest.starts_with(after);
+        name.push_str(before);
+        name.push_str(if has_value { "{bits}" } else { "" });
+        name.push_str(if has_value { rest } else { part });
     }
+    name
 }
 
 #[cfg(test)]
@@ -100,6 +107,8 @@ mod tests {
     #[test]
     fn packages_of_other_values_are_the_same_package() {
         assert_eq!(name("kmod-ip_vs-20bit"), name("kmod-ip_vs-8bit"));
+        assert_eq!(name("/doc/kmod-ip_vs-20bit-2.6.32/README"), "/doc/kmod-ip_vs-{bits}bit-2.6.32/README");
+        assert_eq!(name("kmod-ip_vs-20bit(x86-64) = 1"), "kmod-ip_vs-{bits}bit(x86-64) = 1");
         for other in ["kmod-ip_vs-bit", "kmod-ip_vs-xbit", "kmod-20bit", "kernel"] {
             assert_eq!(name(other), other);
         }

@@ -44,11 +44,11 @@ struct Known<'a> {
 }
 
 /// Reads the packages of two builds, as far as they can differ: packages that are the same byte for byte, that one build has
-/// alone, or that are for debuggers, are not unpacked.
+/// alone, or that are for debuggers, are not unpacked; `seen` is told of the others before they are.
 ///
 /// # Errors
 /// A package cannot be read, or a build has two of one name.
-pub fn read(a: &[PathBuf], b: &[PathBuf]) -> Result<(Side, Side), Error> {
+pub fn read(a: &[PathBuf], b: &[PathBuf], seen: &mut dyn FnMut(&Path)) -> Result<(Side, Side), Error> {
     let (a, b) = (known(a)?, known(b)?);
     let mut sides = [Side::default(), Side::default()];
     for (side, (own, other)) in sides.iter_mut().zip([(&a, &b), (&b, &a)]) {
@@ -56,7 +56,12 @@ pub fn read(a: &[PathBuf], b: &[PathBuf]) -> Result<(Side, Side), Error> {
         for (name, package) in own {
             let pair = other.get(name).filter(|_| !is_for_debuggers(&package.facts.nvr.name));
             let differs = pair.map_or(Ok(false), |other| differ(package.path, other.path))?;
-            let inside = if differs { inside(package, &releases)? } else { Inside::default() };
+            let inside = if differs {
+                seen(package.path);
+                inside(package, &releases)?
+            } else {
+                Inside::default()
+            };
             side.packages.insert(name.clone(), summary(package, &releases, inside)?);
         }
     }
@@ -121,13 +126,7 @@ fn summary(package: &Known<'_>, releases: &Releases, inside: Inside) -> Result<P
 /// A path or a relation with placeholders for the release and for what the name of the route `module`'s package has of the
 /// value.
 fn path(text: &str, releases: &Releases) -> String {
-    let text = releases.text(text);
-    let mut words = Vec::new();
-    for part in text.split('/') {
-        let mut inner: Vec<String> = part.split(' ').map(release::name).collect();
-        words.push(std::mem::take(&mut inner).join(" "));
-    }
-    words.join("/")
+    release::name(&releases.text(text))
 }
 
 /// Reads the payload.

@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::support::built::Built;
+use crate::support::distribution::Distribution;
 use crate::support::kbuild::Outcome;
 use crate::support::package::{extract, find, repack};
 use crate::support::require;
@@ -87,6 +88,30 @@ fn two_values_differ_in_the_option_the_module_and_the_release() {
     strict().arg(&b).exits(9).says("error: the builds differ");
     assert_eq!(strict().arg(&a).exits(0).stdout, "no differences\n");
     assert!(differences(&a, &a).as_object().unwrap().values().all(|list| *list == json!([])));
+}
+
+#[test]
+fn modules_that_stand_alone_are_compared_though_the_value_is_in_their_name() {
+    if !require("rpmbuild") {
+        return;
+    }
+    let (sandbox, el6) = (Sandbox::new(), Distribution::el6());
+    let srpm = sandbox.input("kernel.src.rpm", fs_err::read(el6.srpm()).unwrap());
+    let devel = el6.binary("kernel-devel");
+    sandbox.ipvs(&srpm, "18,20").args(["--route", "module", "--kernel-devel"]).arg(&devel).exits(0);
+    let out = sandbox.out();
+    let mut builds: Vec<_> = fs_err::read_dir(&out).unwrap().map(|entry| entry.unwrap().path()).collect();
+    builds.sort();
+    let [a, b] = builds.as_slice() else { panic!("{builds:?}") };
+    let found = differences(a, b);
+    assert_eq!(each(&found["packages"], "/package"), ["kmod-ip_vs-{bits}bit.x86_64"]);
+    assert_eq!(each(&found["packages"], "/a/nvra"), [format!("kmod-ip_vs-18bit-{STOCK}.x86_64")]);
+    let module = "/lib/modules/{release}.x86_64/extra/ip_vs/ip_vs.ko";
+    assert_eq!(each(&found["modules"], "/path"), [module]);
+    assert_eq!((&found["files"], &found["relations"]), (&json!([]), &json!([])));
+    // Both say the value.
+    let texts = ["/etc/depmod.d/kmod-ip_vs-{release}.x86_64.conf", "/usr/share/doc/kmod-ip_vs-{bits}bit-2.6.32/README"];
+    assert_eq!(each(&found["contents"], "/path"), texts);
 }
 
 /// The kernel package of a build, to be changed and packed again.
@@ -205,9 +230,9 @@ fn a_compression_makes_no_other_module_and_symbols_are_compared_by_checksum() {
     let found = differences(&original.packed(), &changed.packed());
     assert_eq!(found["modules"], json!([]));
     assert_eq!(each(&found["symvers"], "/path"), ["/boot/symvers-{release}.x86_64"]);
-    let changes = found["symvers"][0]["changes"].as_array().unwrap();
-    assert_eq!(changes.len(), 2, "{changes:?}");
-    let of = |name: &str| changes.iter().find(|change| change["name"] == name).unwrap();
+    let symbols = found["symvers"][0]["changes"].as_array().unwrap();
+    assert_eq!(symbols.len(), 2, "{symbols:?}");
+    let of = |name: &str| symbols.iter().find(|change| change["name"] == name).unwrap();
     assert_eq!(of(&name)["a"], before.split('\t').next().unwrap());
     assert_eq!(of(&name)["b"], "0x0000abcd");
     assert!(of(gone.split('\t').nth(1).unwrap())["b"].is_null());
