@@ -4,6 +4,7 @@
 #
 #   need GROUP...   the packages of these groups, installed in one go if missing
 #   need_rust       cargo, as new as Cargo.toml wants
+#   need_validators what judges provenance and SBOMs, from PyPI; sets $validators
 #   build_static    a kbuild that starts on any Linux of this architecture
 #
 # What is missing and cannot be installed ends the script with exit code 4, as
@@ -28,7 +29,7 @@ declare -A debian=(
     [toy]="rpm bzip2 cpio gcc libc6-dev make patch perl xz-utils"
     [kernel]="bc bison flex kmod libelf-dev libssl-dev linux-headers-amd64 linux-image-amd64"
     [boot]="qemu-system-x86 busybox-static"
-    [test]="faketime gnupg gnupg1 kmod nginx-light openssl rpmlint"
+    [test]="faketime gnupg gnupg1 kmod nginx-light openssl python3-venv rpmlint"
     [container]="buildah debootstrap"
     [curl]="curl ca-certificates"
     [bench]="time"
@@ -40,7 +41,7 @@ declare -A el=(
     [toy]="rpm-build bzip2 cpio gcc glibc-devel make patch perl xz"
     [kernel]="bc bison flex kmod elfutils-libelf-devel openssl-devel"
     [boot]="qemu-kvm"
-    [test]="gnupg2 kmod nginx openssl rpmlint"
+    [test]="gnupg2 kmod nginx openssl python3-pip rpmlint"
     [curl]="curl"
     [bench]="time"
 )
@@ -127,6 +128,19 @@ install_rust() {
     script=$(curl --proto '=https' --tlsv1.2 -sSf "$url") ||
         fail 4 "$url cannot be had: install cargo $wanted or newer in another way"
     sh -s -- -y --no-modify-path "${options[@]}" <<< "$script"
+}
+
+# A virtual environment with what tests/validators.txt lists. Without it the
+# tests that need it leave themselves out, or fail where all must run.
+need_validators() {
+    local list=$repo/tests/validators.txt
+    # shellcheck disable=SC2034 # for whoever sources this
+    validators=${CARGO_TARGET_DIR:-$repo/target}/validators
+    ! cmp -s "$list" "$validators/installed.txt" || return 0
+    step "installing validators of provenance and SBOMs"
+    { python3 -m venv --clear "$validators" && "$validators/bin/pip" install --quiet --requirement "$list" &&
+        cp "$list" "$validators/installed.txt"; } ||
+        echo "the validators cannot be had: some tests will miss them" >&2
 }
 
 # The C libraries in it link statically, too. Only glibc's lookup of accounts

@@ -4,6 +4,7 @@ pub mod args;
 mod boot;
 mod clean;
 mod devel;
+mod diff;
 mod doctor;
 mod explain;
 mod fetch;
@@ -108,6 +109,7 @@ fn dispatch(edge: &Edge, mut command: Subcommand) -> Result<Output, Error> {
         Subcommand::Fetch(what) => fetch::run(edge, &what),
         Subcommand::Verify(verify) => verify::run(edge, &verify),
         Subcommand::Boot(boot) => boot::run(edge, &boot),
+        Subcommand::Diff(what) => diff::run(edge, &what),
         Subcommand::Doctor(what) => doctor::run(edge, &what),
         Subcommand::Explain(what) => explain::run(edge, &what),
         Subcommand::Recipes(what) => recipes::run(edge, &what),

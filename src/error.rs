@@ -6,6 +6,7 @@ use crate::explain::{self, Cause, Outcome, show};
 use crate::ipvs::size;
 use crate::nearest::nearest;
 use crate::pipeline::fetch;
+use crate::proof::inside;
 use crate::proof::packages::FindError;
 use crate::recipe::builtin;
 use crate::rpm::{source, tree};
@@ -111,6 +112,12 @@ pub enum Error {
         /// How what it tells of ended.
         outcome: Outcome,
     },
+    /// Two builds cannot be compared.
+    #[error(transparent)]
+    Compare(#[from] inside::Error),
+    /// Two builds differ, and the user asked to be told by the exit code.
+    #[error("the builds differ")]
+    Differ,
     /// There are no packages to look at.
     #[error(transparent)]
     Find(#[from] FindError),
@@ -146,7 +153,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Bug(_) | Self::Signatures(_) => 70,
-            Self::Usage(_) | Self::Find(_) => 2,
+            Self::Usage(_) | Self::Find(_) | Self::Compare(inside::Error::Twice { .. }) => 2,
             Self::Recipe(_)
             | Self::UnknownRecipe { .. }
             | Self::Input { .. }
@@ -160,8 +167,8 @@ impl Error {
             Self::Source(_) | Self::Tree(_) | Self::OtherSource { .. } | Self::HeadersTree { .. } => 6,
             Self::Plan(error) => error.exit_code(),
             Self::Pipeline(error) => error.exit_code(),
-            Self::NotReproducible { .. } => 9,
-            Self::Host { .. } | Self::NotReady { .. } | Self::Fetch(_) => 4,
+            Self::NotReproducible { .. } | Self::Compare(inside::Error::Package(_)) | Self::Differ => 9,
+            Self::Compare(inside::Error::Io(_)) | Self::Host { .. } | Self::NotReady { .. } | Self::Fetch(_) => 4,
         }
     }
 
@@ -215,6 +222,9 @@ impl Error {
                 "the second build is in `{}`; the first one is proved and whole all the same",
                 other.display()
             )),
+            Self::Compare(inside::Error::Twice { .. }) => {
+                Some("name the directory of one build, or its packages: `kbuild diff A1.rpm A2.rpm -- B1.rpm B2.rpm`".into())
+            }
             Self::OtherSource { .. } => Some("try again, from another mirror".into()),
             Self::Source(source::Error::Binary { .. }) => {
                 Some("take the package that ends in `.src.rpm`; for a built kernel there is `kbuild verify`".into())

@@ -11,13 +11,14 @@
 //! sys::probe ────▶ Host  ┘     `kbuild plan` prints it     events ─▶ cli::render
 //! ```
 //!
-//! The rooms, each importing only from those below it: [`cli`], [`pipeline`], [`proof`], [`plan`],
+//! The rooms, each importing only from those below it: [`cli`], [`pipeline`], [`proof`], [`provenance`], [`compare`], [`plan`],
 //! [`explain`], [`recipe`], [`edit`], [`ipvs`], [`rpm`], [`sys`]; under them all the vocabulary: [`command`], [`digest`], [`event`],
 //! [`mod@nearest`].
-//! `plan`, `explain`, `recipe`, `edit` and `ipvs` are pure. ARCHITECTURE.md has the map.
+//! `provenance`, `compare`, `plan`, `explain`, `recipe`, `edit` and `ipvs` are pure. ARCHITECTURE.md has the map.
 
 pub mod cli;
 pub mod command;
+pub mod compare;
 pub mod digest;
 pub mod edit;
 pub mod error;
@@ -28,6 +29,7 @@ pub mod nearest;
 pub mod pipeline;
 pub mod plan;
 pub mod proof;
+pub mod provenance;
 pub mod recipe;
 pub mod rpm;
 pub mod sys;

@@ -8,6 +8,7 @@ pub mod difference;
 pub mod director;
 pub mod guest;
 pub mod initramfs;
+pub mod inside;
 pub mod module;
 pub mod packages;
 pub mod setting;

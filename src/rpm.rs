@@ -3,6 +3,7 @@
 pub mod binary;
 pub mod decompress;
 mod digest;
+pub mod facts;
 mod headers;
 mod integrity;
 pub mod nvr;

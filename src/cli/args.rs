@@ -1,5 +1,6 @@
 //! The command line. Types only: what the arguments mean is decided in `prepare`.
 
+pub mod diff;
 pub mod doctor;
 pub mod explain;
 pub mod host;
@@ -18,6 +19,7 @@ use crate::edit::config::Setting;
 use crate::event::Stage;
 use crate::ipvs::bits::Bits;
 use crate::plan::request::{Mode, ProfileName};
+pub use diff::Diff;
 pub use doctor::Doctor;
 pub use explain::Explain;
 use host::Host;
@@ -83,6 +85,8 @@ pub enum Subcommand {
     Verify(Verify),
     /// Boot the kernel of packages that anybody built and see what table it has (level 5)
     Boot(Boot),
+    /// Compare two builds: packages, options, symbols, modules, files, and how they were made
+    Diff(Diff),
     /// Look whether this machine can build a kernel: everything that is missing, at once
     Doctor(Doctor),
     /// Say why a build failed, from its log: of rpmbuild, mock, koji or a CI job

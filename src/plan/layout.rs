@@ -12,6 +12,10 @@ pub const MANIFEST: &str = "manifest.json";
 pub const SUMS: &str = "SHA256SUMS";
 /// Name of the installation instructions among the results.
 pub const INSTALL: &str = "INSTALL.md";
+/// Name of the in-toto statement with SLSA provenance among the results.
+pub const PROVENANCE: &str = "provenance.json";
+/// Name of the CycloneDX bill of materials among the results.
+pub const SBOM: &str = "sbom.cdx.json";
 
 /// The work directory and the directory for results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ pub mod fit;
 pub(super) mod image;
 mod modinfo;
 mod parameter;
+pub mod parts;
 #[cfg(test)]
 mod tests;
 mod vmalloc;

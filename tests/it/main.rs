@@ -14,6 +14,7 @@
 mod build;
 mod chaos;
 mod cli;
+mod diff;
 mod doctor;
 mod explain;
 mod failures;
@@ -28,6 +29,7 @@ mod module;
 mod param;
 mod plan;
 mod privilege;
+mod provenance;
 mod real_kernel;
 mod recipes;
 mod refusals;

@@ -16,6 +16,7 @@ pub(crate) mod source;
 pub(crate) mod tmpfs;
 pub(crate) mod toy;
 pub(crate) mod user;
+pub(crate) mod validators;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

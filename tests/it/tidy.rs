@@ -9,11 +9,13 @@ use regex::Regex;
 use crate::support::repository;
 
 /// The rooms, top to bottom: each may use those below it.
-const ROOMS: [&str; 10] = ["cli", "pipeline", "proof", "plan", "explain", "recipe", "edit", "ipvs", "rpm", "sys"];
+const ROOMS: [&str; 12] =
+    ["cli", "pipeline", "proof", "provenance", "compare", "plan", "explain", "recipe", "edit", "ipvs", "rpm", "sys"];
 /// What every room may use, and what uses nothing.
 const VOCABULARY: [&str; 4] = ["command", "digest", "event", "nearest"];
 /// What decides and does nothing: no file, process, environment or clock.
-const PURE: [&str; 9] = ["plan", "explain", "recipe", "edit", "ipvs", "event", "command", "digest", "nearest"];
+const PURE: [&str; 11] =
+    ["provenance", "compare", "plan", "explain", "recipe", "edit", "ipvs", "event", "command", "digest", "nearest"];
 /// Lines of a file, its tests not counted.
 const LONGEST: usize = 400;
 
@@ -166,6 +168,8 @@ fn crates_that_change_often_have_one_door_each() {
     only(&["nix::", "use nix"], |source| source.room == "sys");
     only(&["ureq::", "use ureq"], |source| source.path == "src/sys/http.rs");
     only(&["plotters::", "use plotters", "dejavu::"], |source| source.path == "src/cli/size/plot.rs");
+    only(&["cyclonedx_bom::", "use cyclonedx_bom"], |source| source.room == "provenance");
+    only(&["packageurl::", "use packageurl"], |source| source.room == "provenance");
     only(&["minijinja::", "use minijinja"], |source| source.path == "src/plan/template.rs");
 }
 

@@ -106,6 +106,10 @@ fn it_is_compiled_by_the_builder_and_installed_by_whoever_asked() {
     // The archive is a result like any other.
     let archive = format!("kernel-{STOCK}.ipvs_20bit.x86_64.tar");
     assert!(read(sandbox.out().join("SHA256SUMS")).contains(&archive));
+    let provenance: Value = serde_json::from_str(&read(sandbox.out().join("provenance.json"))).unwrap();
+    assert_eq!(provenance["subject"][0]["name"], archive);
+    // Without packages there is no bill of them.
+    assert!(!sandbox.out().join("sbom.cdx.json").exists());
     // A second time into the same root: what was there makes room.
     fs_err::write(modules.join("kernel/old.ko"), "").unwrap();
     assert!(modules.join(".kbuild").is_file());

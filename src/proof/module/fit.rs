@@ -181,6 +181,13 @@ fn symvers(text: &str) -> BTreeMap<&str, Exported<'_>> {
         .collect()
 }
 
+/// Returns the symbols of a `Module.symvers` with their checksums as text.
+#[must_use]
+pub fn checksums(text: &str) -> BTreeMap<String, String> {
+    let all = symvers(text).into_iter();
+    all.map(|(name, exported)| (name.to_owned(), format!("{:#010x}", exported.checksum))).collect()
+}
+
 /// The checksums that the module was built with: `__versions`, and since Linux 6.14 for longer names
 /// `__version_ext_crcs` and `__version_ext_names`.
 fn versions<'a>(image: &Image<'a>) -> Result<BTreeMap<&'a str, u64>, Error> {

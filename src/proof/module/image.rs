@@ -114,6 +114,15 @@ impl<'a> Image<'a> {
         self.file.section_by_name(name).map(|section| unpack(&section)).transpose()
     }
 
+    /// The name of a section.
+    pub(super) fn section_name(&self, index: usize) -> Option<&'a str> {
+        self.file
+            .section_by_index(SectionIndex(index))
+            .ok()
+            .and_then(|section| unpack(&section).ok())
+            .map(|each| each.name)
+    }
+
     /// All relocations of a section.
     pub(super) fn relocations(&self, section: &Section<'a>) -> Result<Vec<Relocation<'a>>, Error> {
         let entry = self.file.section_by_index(SectionIndex(section.index)).map_err(bad("a section"))?;
