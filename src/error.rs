@@ -6,6 +6,7 @@ use crate::explain::{self, Cause, Outcome, show};
 use crate::ipvs::size;
 use crate::nearest::nearest;
 use crate::pipeline::fetch;
+use crate::plan::preflight::Finding;
 use crate::proof::packages::FindError;
 use crate::recipe::builtin;
 use crate::rpm::{source, tree};
@@ -76,6 +77,14 @@ pub enum Error {
     NotReady {
         /// How many.
         problems: usize,
+    },
+    /// Something was found before a build that would stop it.
+    #[error("this machine cannot build it: {}", told(problems))]
+    Preflight {
+        /// What.
+        problems: Vec<Finding>,
+        /// The command that installs what is missing.
+        install: Option<String>,
     },
     /// What was fetched is not what was asked for.
     #[error("`{}` is not what was asked for: expected {expected}, found {found}", path.display())]
@@ -150,7 +159,7 @@ impl Error {
             Self::Source(_) | Self::Tree(_) | Self::OtherSource { .. } | Self::HeadersTree { .. } => 6,
             Self::Plan(error) => error.exit_code(),
             Self::Pipeline(error) => error.exit_code(),
-            Self::Host { .. } | Self::NotReady { .. } | Self::Fetch(_) => 4,
+            Self::Host { .. } | Self::NotReady { .. } | Self::Preflight { .. } | Self::Fetch(_) => 4,
         }
     }
 
@@ -167,6 +176,7 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Preflight { problems, install } => Some(preflight_hint(problems, install.as_deref())),
             Self::Plan(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),
             Self::Size(error) => Some(error.hint()),
@@ -210,6 +220,33 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// What stops a build: one thing, or a line each.
+fn told(problems: &[Finding]) -> String {
+    match problems {
+        [only] => only.found.clone(),
+        several => {
+            several.iter().fold(format!("{} problems", several.len()), |text, finding| format!("{text}\n  - {finding}"))
+        }
+    }
+}
+
+/// What to do about all of it.
+fn preflight_hint(problems: &[Finding], install: Option<&str>) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    if let Some(command) = install {
+        lines.push(format!("install what is missing with `{command}`; as root, `--install-deps` does that"));
+    }
+    for fix in problems.iter().filter_map(|finding| finding.fix.as_deref()).filter(|fix| Some(*fix) != install) {
+        if !lines.iter().any(|line| line == fix) {
+            lines.push(fix.to_owned());
+        }
+    }
+    if problems.iter().all(Finding::can_be_ignored) {
+        lines.push("if that is wrong, `--ignore-preflight` builds all the same".to_owned());
+    }
+    lines.join("\n      ")
 }
 
 /// Returns an error's text with those of its causes, each said once.

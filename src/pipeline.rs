@@ -15,6 +15,7 @@ pub mod install;
 mod log;
 pub mod manifest;
 pub mod manner;
+pub mod measured;
 mod module;
 pub mod out;
 mod package;

@@ -152,10 +152,10 @@ impl Layout {
         self.out.join("logs").join(self.log(stage).file_name().unwrap_or_default())
     }
 
-    /// How many objects earlier builds compiled, for the progress display.
+    /// What earlier builds took.
     #[must_use]
-    pub fn estimates(&self) -> PathBuf {
-        self.work.join("estimates.json")
+    pub fn measured(&self) -> PathBuf {
+        self.work.join("measured.json")
     }
 }
 
