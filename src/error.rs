@@ -79,7 +79,7 @@ pub enum Error {
         problems: usize,
     },
     /// Something was found before a build that would stop it.
-    #[error("this machine cannot build it: {}", told(problems))]
+    #[error("{}", told(problems))]
     Preflight {
         /// What.
         problems: Vec<Finding>,
@@ -224,10 +224,13 @@ impl Error {
 
 /// What stops a build: one thing, or a line each.
 fn told(problems: &[Finding]) -> String {
+    let head = "this machine cannot build it: ";
     match problems {
+        [only] if only.can_be_ignored() => format!("{head}{only}"),
         [only] => only.found.clone(),
         several => {
-            several.iter().fold(format!("{} problems", several.len()), |text, finding| format!("{text}\n  - {finding}"))
+            let lines: Vec<String> = several.iter().map(|finding| format!("\n  - {finding}")).collect();
+            format!("{head}{} problems{}", several.len(), lines.concat())
         }
     }
 }

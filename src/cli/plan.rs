@@ -1,6 +1,6 @@
 //! `kbuild plan`: what would be done.
 
-use super::args::Build;
+use super::args::{Build, Preflight};
 use super::prepare::Prepared;
 use super::render::Format;
 use super::{Edge, Output, preflight, prepare};
@@ -8,7 +8,10 @@ use crate::error::Error;
 
 pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
     let Prepared { plans, judgement, .. } = prepare::plans(edge, args)?;
-    let error = preflight::refused(args.preflight, &judgement);
+    // A plan for another machine is a plan; one with programs or directories in it that are not there is none.
+    if let Some(error) = preflight::refused(Preflight { ignore_preflight: true, ..args.preflight }, &judgement) {
+        return Err(error);
+    }
     let text = match edge.format {
         Format::Json => {
             let json = serde_json::to_string_pretty(&plans)
@@ -20,5 +23,5 @@ pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
             format!("{plans}\nthis machine\n{}{}", preflight::table(&judgement), preflight::earlier(&judgement))
         }
     };
-    Ok(Output { text, error })
+    Ok(Output::text(text))
 }

@@ -212,13 +212,15 @@ pub(super) fn install(edge: &Edge, judgement: &Judgement) -> Result<bool, Error>
 /// it.
 pub(super) fn table(judgement: &Judgement) -> String {
     let mut text = String::new();
-    let mut said = None;
+    let install = judgement.install.as_ref().map(ToString::to_string);
+    let mut said = false;
     for Finding { weight, what, found, fix } in &judgement.findings {
         // Writing to a String does not fail.
         let _ = writeln!(text, "{weight:8} {what:15} {found}");
-        if let Some(fix) = fix.as_ref().filter(|fix| said != Some(*fix)) {
+        let Some(fix) = fix else { continue };
+        let again = Some(fix) == install.as_ref() && std::mem::replace(&mut said, true);
+        if !again {
             let _ = writeln!(text, "{:8} {:15} -> {fix}", "", "");
-            said = Some(fix);
         }
     }
     text

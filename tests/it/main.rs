@@ -26,6 +26,7 @@ mod interrupt;
 mod module;
 mod param;
 mod plan;
+mod preflight;
 mod privilege;
 mod real_kernel;
 mod recipes;

@@ -28,8 +28,10 @@ impl Install {
     #[must_use]
     pub fn commands(&self) -> Vec<Vec<String>> {
         let update = self.update.then(|| vec![self.manager.clone(), "update".to_owned()]);
-        let words = [&self.manager, "install", "-y"].map(str::to_owned);
-        update.into_iter().chain([[&words[..], &self.packages].concat()]).collect()
+        // What packages only recommend is a gigabyte and more on Debian: xmlto and asciidoc bring TeX.
+        let bare = is_debian(&self.manager).then_some("--no-install-recommends");
+        let words = [&self.manager, "install", "-y"].into_iter().chain(bare).map(str::to_owned);
+        update.into_iter().chain([words.chain(self.packages.iter().cloned()).collect()]).collect()
     }
 }
 
@@ -51,7 +53,7 @@ impl fmt::Display for Install {
 struct Missing {
     /// A build without it fails.
     needed: BTreeSet<String>,
-    /// A build without it may fail.
+    /// Most builds do without it.
     wished: BTreeSet<String>,
     /// Names in BuildRequires of which it is not known what they are here.
     strange: BTreeSet<String>,
@@ -96,7 +98,7 @@ pub(super) fn judge(survey: &Survey, subject: &Subject<'_>) -> (Vec<Finding>, Op
     }
     if !wished.is_empty() {
         let found = format!("missing, and the build may do without: {}", list(wished));
-        findings.push(Finding::new(Weight::Risk, PACKAGES, found, fix));
+        findings.push(Finding::new(Weight::Note, PACKAGES, found, fix));
     }
     if needed.is_empty() && wished.is_empty() {
         let found = match looked_for {
@@ -155,7 +157,9 @@ fn missing(survey: &Survey, installed: &Installed, names: &Packages, subject: &S
             let needed: BTreeSet<&String> =
                 compiler.chain(of_spec.iter().copied().filter(|name| known.contains(name))).collect();
             needed.iter().for_each(|package| add(package, true, &mut missing));
-            let wished = of_spec.iter().copied().filter(|name| !needed.contains(name));
+            // Of what the recipe knows, a spec may leave out what its distribution always has.
+            let of_both: BTreeSet<&String> = of_spec.iter().copied().chain(known).collect();
+            let wished = of_both.into_iter().filter(|name| !needed.contains(name));
             wished.for_each(|package| add(package, false, &mut missing));
         }
     }
