@@ -238,7 +238,8 @@ fn told(problems: &[Finding]) -> String {
 /// What to do about all of it.
 fn preflight_hint(problems: &[Finding], install: Option<&str>) -> String {
     let mut lines: Vec<String> = Vec::new();
-    if let Some(command) = install {
+    let mends = |command: &&str| problems.iter().any(|finding| finding.fix.as_deref() == Some(*command));
+    if let Some(command) = install.filter(mends) {
         lines.push(format!("install what is missing with `{command}`; as root, `--install-deps` does that"));
     }
     for fix in problems.iter().filter_map(|finding| finding.fix.as_deref()).filter(|fix| Some(*fix) != install) {

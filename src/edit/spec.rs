@@ -194,7 +194,7 @@ pub struct Evaluated {
     pub version: Option<String>,
     /// The Release tag, likewise.
     pub release: Option<String>,
-    /// What the BuildRequires tags name, as far as that is known, without versions and in order.
+    /// What the `BuildRequires` tags name, as far as that is known, without versions and in order.
     pub build_requires: Vec<String>,
     /// The definitions of `buildid` that were carried out, in order.
     pub buildid: Vec<Definition>,

@@ -139,7 +139,7 @@ pub struct Subject<'a> {
     pub profile: ProfileName,
     /// The size of its source package in bytes, if that is at hand.
     pub size: Option<u64>,
-    /// What its spec names as BuildRequires; `None` where no spec is at hand, and the recipe's word counts.
+    /// What its spec names as `BuildRequires`; `None` where no spec is at hand, and the recipe's word counts.
     pub requires: Option<&'a [String]>,
     /// Programs that the plan takes and that are not there.
     pub missing: &'a [String],

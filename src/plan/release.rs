@@ -54,8 +54,8 @@ fn carrier(carried: &Carried) -> String {
     format!("`{}` line {}: {how}", carried.file, carried.line)
 }
 
-/// Returns what a spec names as BuildRequires when it is built with this profile and these `--with` and `--without`, in
-/// alphabetical order; `None` if there is no spec, or more than one.
+/// Returns what a spec names as `BuildRequires` when it is built with this profile and these `--with` and `--without`,
+/// in alphabetical order; `None` if there is no spec, or more than one.
 #[must_use]
 pub fn build_requires(
     recipe: &Recipe,

@@ -117,8 +117,8 @@ pub fn container() -> Option<(String, Option<String>)> {
     container_by(&|path| fs_err::read_to_string(path).ok(), &|path| Path::new(path).try_exists().unwrap_or(false))
 }
 
-/// Podman and Buildah say the image in /run/.containerenv, and image builders may have said it in os-release (IMAGE_ID,
-/// IMAGE_VERSION; os-release(5)); systemd-nspawn and others say their name in /run/systemd/container.
+/// Podman and Buildah say the image in /run/.containerenv, and image builders may have said it in os-release (`IMAGE_ID`,
+/// `IMAGE_VERSION`; os-release(5)); systemd-nspawn and others say their name in /run/systemd/container.
 fn container_by(
     read: &dyn Fn(&str) -> Option<String>,
     there: &dyn Fn(&str) -> bool,

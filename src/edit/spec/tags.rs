@@ -127,8 +127,11 @@ fn required(value: &[u8]) -> Vec<String> {
     for part in parts {
         let opens = part.first() == Some(&b'(');
         if opens || depth > 0 {
-            let count = |wanted: u8| part.iter().filter(|byte| **byte == wanted).count();
-            depth = (depth + count(b'(')).saturating_sub(count(b')'));
+            depth = part.iter().fold(depth, |depth, byte| match byte {
+                b'(' => depth + 1,
+                b')' => depth.saturating_sub(1),
+                _ => depth,
+            });
             continue;
         }
         if part.iter().all(|byte| b"<>=".contains(byte)) {

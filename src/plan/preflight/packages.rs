@@ -1,4 +1,4 @@
-//! What has to be installed: programs that the plan takes, and what the spec at hand names as BuildRequires.
+//! What has to be installed: programs that the plan takes, and what the spec at hand names as `BuildRequires`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -55,7 +55,7 @@ struct Missing {
     needed: BTreeSet<String>,
     /// Most builds do without it.
     wished: BTreeSet<String>,
-    /// Names in BuildRequires of which it is not known what they are here.
+    /// Names in `BuildRequires` of which it is not known what they are here.
     strange: BTreeSet<String>,
     /// Packages that were looked for.
     looked_for: usize,
@@ -156,7 +156,9 @@ fn missing(survey: &Survey, installed: &Installed, names: &Packages, subject: &S
             let compiler = names.of_program("gcc").iter().chain(names.of_program("make"));
             let needed: BTreeSet<&String> =
                 compiler.chain(of_spec.iter().copied().filter(|name| known.contains(name))).collect();
-            needed.iter().for_each(|package| add(package, true, &mut missing));
+            for package in &needed {
+                add(package, true, &mut missing);
+            }
             // Of what the recipe knows, a spec may leave out what its distribution always has.
             let of_both: BTreeSet<&String> = of_spec.iter().copied().chain(known).collect();
             let wished = of_both.into_iter().filter(|name| !needed.contains(name));
