@@ -68,7 +68,9 @@ pub(super) fn judge(survey: &Survey, subject: &Subject<'_>) -> Vec<Finding> {
         ))),
         _ => {}
     }
-    let free = format!("{} free at {at} ({})", megabytes(room.free), room.kind);
+    // A chroot does not see what it is mounted on.
+    let kind = if room.kind.is_empty() { String::new() } else { format!(" ({})", room.kind) };
+    let free = format!("{} free at {at}{kind}", megabytes(room.free));
     let Some(need) = need else {
         findings.push(Finding::new(Weight::Fine, "room", free, None));
         return findings;
