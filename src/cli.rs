@@ -2,6 +2,7 @@
 
 pub mod args;
 mod boot;
+mod clean;
 mod devel;
 mod doctor;
 mod explain;
@@ -14,9 +15,12 @@ mod preflight;
 mod prepare;
 mod recipes;
 pub mod render;
+mod reproducible;
 mod request;
 mod settings;
 mod size;
+mod status;
+mod thaw;
 mod verify;
 mod vouch;
 mod worker;
@@ -49,6 +53,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         && only == worker::NAME
     {
         return finish(worker::run(), Format::Human);
+    }
+    if let [_, first, kept, build, tree] = arguments.as_slice()
+        && first == thaw::NAME
+    {
+        return finish(thaw::run(kept, build, tree), Format::Human);
     }
     let parsed = match Arguments::try_parse_from(&arguments) {
         Ok(parsed) => parsed,
@@ -106,6 +115,8 @@ fn dispatch(edge: &Edge, mut command: Subcommand) -> Result<Output, Error> {
         Subcommand::Recipes(what) => recipes::run(edge, &what),
         Subcommand::Size(what) => size::run(edge, &what),
         Subcommand::Host(what) => host::run(edge, &what),
+        Subcommand::Status(what) => status::run(edge, &what),
+        Subcommand::Clean(what) => clean::run(edge, &what),
         Subcommand::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "kbuild", &mut text);

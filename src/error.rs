@@ -86,6 +86,16 @@ pub enum Error {
         /// The command that installs what is missing.
         install: Option<String>,
     },
+    /// Two builds of the same gave other packages.
+    #[error("{} of {of} packages are not the same in two builds; the first difference of each:\n  {}", differ.len(), differ.join("\n  "))]
+    NotReproducible {
+        /// Each package, and where it differs first.
+        differ: Vec<String>,
+        /// How many packages there are.
+        of: usize,
+        /// Where those of the second build are.
+        other: PathBuf,
+    },
     /// What was fetched is not what was asked for.
     #[error("`{}` is not what was asked for: expected {expected}, found {found}", path.display())]
     OtherSource {
@@ -159,6 +169,7 @@ impl Error {
             Self::Source(_) | Self::Tree(_) | Self::OtherSource { .. } | Self::HeadersTree { .. } => 6,
             Self::Plan(error) => error.exit_code(),
             Self::Pipeline(error) => error.exit_code(),
+            Self::NotReproducible { .. } => 9,
             Self::Host { .. } | Self::NotReady { .. } | Self::Preflight { .. } | Self::Fetch(_) => 4,
         }
     }
@@ -210,6 +221,10 @@ impl Error {
             Self::Unexplained { outcome: Outcome::Failed | Outcome::Unknown, .. } => Some(
                 "the first error is usually the cause; what can be told from it can be made a signature (CONTRIBUTING.md)".into(),
             ),
+            Self::NotReproducible { other, .. } => Some(format!(
+                "the second build is in `{}`; the first one is proved and whole all the same",
+                other.display()
+            )),
             Self::OtherSource { .. } => Some("try again, from another mirror".into()),
             Self::Source(source::Error::Binary { .. }) => {
                 Some("take the package that ends in `.src.rpm`; for a built kernel there is `kbuild verify`".into())

@@ -12,6 +12,7 @@ pub mod fetch;
 pub mod gate;
 pub mod handover;
 pub mod install;
+pub mod ledger;
 mod log;
 pub mod manifest;
 pub mod manner;
@@ -23,6 +24,7 @@ mod partial;
 mod progress;
 mod promise;
 mod prove;
+pub mod resume;
 pub mod store;
 mod tree;
 mod unpack;
@@ -39,11 +41,13 @@ pub use manner::Manner;
 pub use prove::verify as verify_packages;
 
 use crate::event::{Event, Reporter, Stage, Unit};
+use crate::plan::fingerprint::Fingerprint;
 use crate::plan::step::Moment;
-use crate::plan::{Plan, Step};
+use crate::plan::{Layout, Plan, Step};
 use crate::proof::Finding;
 use crate::sys::signal::Cancel;
-use crate::sys::{files, lock, processes};
+use crate::sys::{files, lock, processes, user};
+use ledger::Packages;
 use log::Log;
 use manifest::{Manifest, StageRecord, Status};
 use out::Out;
@@ -130,17 +134,27 @@ impl Workplace {
     /// # Errors
     /// It cannot be made, another kbuild is in it and is not to be waited for, or something in it cannot be ended.
     pub fn enter(plan: &Plan, manner: &Manner, reporter: &dyn Reporter) -> Result<Self, Error> {
-        let layout = &plan.layout;
-        make(&layout.work)?;
-        let lock = if manner.wait {
+        make(&plan.layout.work)?;
+        Self::of(&plan.layout, user::me().uid, manner.wait, reporter)
+    }
+
+    /// The same for a work directory that is there and belongs to a user.
+    ///
+    /// # Errors
+    /// As [`Workplace::enter`].
+    pub fn of(layout: &Layout, uid: u32, wait: bool, reporter: &dyn Reporter) -> Result<Self, Error> {
+        let lock = if wait {
             lock::wait(&layout.lock(), &mut || {
                 reporter.note(format!("waiting for another kbuild in `{}`", layout.work.display()));
             })?
         } else {
             lock::take(&layout.work, &layout.lock())?
         };
+        for dir in layout.copies().iter().chain([&layout.work]) {
+            files::sweep(dir, None).map_err(|source| Error::io("an unfinished file cannot be removed", source))?;
+        }
         // Whoever holds the lock has started none of them.
-        let orphans = processes::end_at_home(&layout.home())
+        let orphans = processes::end_at_home(&layout.home(), uid)
             .map_err(|process| Error::Orphan { pid: process.pid, name: process.name })?;
         if !orphans.is_empty() {
             let names: Vec<_> = orphans.iter().map(|process| format!("{} ({})", process.name, process.pid)).collect();
@@ -167,38 +181,78 @@ pub fn run(
     out: &mut dyn Out,
 ) -> Result<Manifest, Error> {
     let layout = &plan.layout;
-    if manner.fresh {
-        for dir in [layout.pristine(), layout.topdir(), layout.guest()] {
-            files::remove_tree(&dir).map_err(|source| Error::io("an old tree cannot be removed", source))?;
-        }
-    }
-    for dir in [layout.logs(), layout.tmp()] {
+    for dir in [layout.tmp(), layout.guest()] {
         files::remove_tree(&dir).map_err(|source| Error::io("an old tree cannot be removed", source))?;
     }
-    for dir in [layout.logs(), layout.tmp(), layout.home()] {
+    for dir in [layout.tmp(), layout.home(), layout.logs()] {
         make(&dir)?;
     }
-
     let mut manifest = Manifest::new(plan);
+    let fingerprint = ledger::fingerprint(plan, &mut manifest);
+    let packages = Packages::choose(plan, fingerprint.as_ref(), manner, reporter);
     let mut context = Context { plan, manner, reporter, cancel, out, manifest: &mut manifest };
-    context.write_manifest()?;
-    for step in &plan.steps {
-        let outcome = stage(step, &mut context);
-        if let Err(error) = outcome {
-            context.manifest.status = Status::Failed {
-                error: crate::error::chain(&error),
-                exit_code: error.exit_code(),
-                cause: error.cause().cloned().map(Box::new),
-            };
-            // The stage's error is the one to report, even if the results cannot be written either.
-            let _ = collect::logs(&mut context);
-            let _ = context.write_manifest();
-            return Err(error);
+    let outcome = stages(&packages, fingerprint.as_ref(), &mut context);
+    if let Err(error) = &outcome {
+        context.manifest.status = Status::Failed {
+            error: crate::error::chain(error),
+            exit_code: error.exit_code(),
+            cause: error.cause().cloned().map(Box::new),
+        };
+        // The stage's error is the one to report, even if the results cannot be written either.
+        let _ = collect::logs(&mut context);
+    } else {
+        context.manifest.status = Status::Done;
+    }
+    let written = context.write_manifest();
+    ledger::last(layout, context.manifest, packages.why());
+    outcome.and(written)?;
+    Ok(manifest)
+}
+
+/// Runs the steps; those that packages of an earlier run make needless are left out.
+fn stages(packages: &Packages, fingerprint: Option<&Fingerprint>, context: &mut Context<'_>) -> Result<(), Error> {
+    let layout = &context.plan.layout;
+    if let Packages::Taken { built, .. } = packages {
+        built.tell(context.manifest);
+    } else {
+        ledger::forget(layout)?;
+        let resumed = match fingerprint.filter(|_| context.manner.resume) {
+            Some(fingerprint) => resume::keep(layout, fingerprint, context.reporter)?,
+            None => false,
+        };
+        if !resumed {
+            resume::end(layout)?;
         }
     }
-    context.manifest.status = Status::Done;
+    remove_logs(context.plan, packages)?;
     context.write_manifest()?;
-    Ok(manifest)
+    for step in &context.plan.steps {
+        if packages.make_needless(step.stage()) {
+            context.manifest.stages.push(StageRecord { stage: step.stage(), seconds: 0.0, failed: false, taken: true });
+            continue;
+        }
+        let building = fingerprint.filter(|_| matches!(step, Step::Build { .. }));
+        if let Some(fingerprint) = building {
+            resume::begin(layout, fingerprint)?;
+        }
+        stage(step, context)?;
+        if let Some(fingerprint) = building {
+            ledger::remember(layout, fingerprint, context.manifest)?;
+            resume::end(layout)?;
+        }
+        ledger::last(layout, context.manifest, packages.why());
+    }
+    Ok(())
+}
+
+/// Removes the logs of earlier runs, but for those of stages that are not repeated.
+fn remove_logs(plan: &Plan, packages: &Packages) -> Result<(), Error> {
+    let kept: Vec<_> = Stage::ALL.iter().filter(|stage| packages.make_needless(**stage)).collect();
+    let kept: Vec<_> = kept.into_iter().map(|stage| plan.layout.log(*stage)).collect();
+    for log in files::with_ending(&plan.layout.logs(), ".log").into_iter().filter(|log| !kept.contains(log)) {
+        fs_err::remove_file(log).map_err(|source| Error::io("an old log cannot be removed", source))?;
+    }
+    Ok(())
 }
 
 fn stage(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
@@ -220,7 +274,7 @@ fn stage(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
     let outcome = perform(step, &mut Context { reporter, ..context.reborrow() });
     let seconds = started.elapsed().as_secs_f64();
     let failed = outcome.is_err();
-    context.manifest.stages.push(StageRecord { stage, seconds, failed });
+    context.manifest.stages.push(StageRecord { stage, seconds, failed, taken: false });
     reporter.report(&if failed {
         Event::StageFailed { stage, seconds }
     } else {

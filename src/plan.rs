@@ -12,6 +12,7 @@ pub mod devel;
 pub mod director;
 mod edits;
 pub mod error;
+pub mod fingerprint;
 mod hint;
 pub mod host;
 pub mod instructions;

@@ -4,6 +4,7 @@
 //! 4. `ip_vs.ko` itself; 5. a boot. A level that cannot be checked says so and why; it never counts as passed.
 
 pub mod console;
+pub mod difference;
 pub mod director;
 pub mod guest;
 pub mod initramfs;

@@ -3,6 +3,7 @@
 //! Decides nothing: what to run, where and as whom comes from a plan.
 
 pub mod clock;
+pub mod entropy;
 pub mod exec;
 pub mod files;
 pub mod http;

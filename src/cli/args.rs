@@ -8,6 +8,7 @@ pub mod module;
 pub mod preflight;
 pub mod routes;
 pub mod size;
+pub mod work;
 
 use std::path::PathBuf;
 
@@ -95,6 +96,10 @@ pub enum Subcommand {
     Size(Size),
     /// On a director: what its kernel and its table are, and the one next step to the table that it should have
     Host(Host),
+    /// Show what a work directory holds, what the last run did there, and what the next one would take from it
+    Status(work::Status),
+    /// Remove what builds left in a work directory
+    Clean(work::Clean),
     /// Print the completions for a shell
     Completions {
         /// Which shell
@@ -105,7 +110,7 @@ pub enum Subcommand {
 }
 
 /// Arguments of `ipvs` and `plan`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Build {
     /// Size of the table, as a power of two; several make one build each
     #[arg(long, value_name = "N", required = true, value_delimiter = ',')]
@@ -182,7 +187,7 @@ pub struct Build {
 }
 
 /// Where source packages come from, and what is trusted.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Origin {
     /// Look here first: a copy of the vault, or a directory with the package; may be given several times
     #[arg(long, value_name = "URL|DIR", env = "KBUILD_MIRROR", value_delimiter = ',')]

@@ -9,7 +9,7 @@ use super::args::Build;
 use super::prepare::Prepared;
 use super::render::Format;
 use super::vouch::Locked;
-use super::{Edge, Output, preflight, prepare, worker};
+use super::{Edge, Output, preflight, prepare, reproducible, worker};
 use crate::error::Error;
 use crate::event::{Event, Stage};
 use crate::pipeline::manifest::Manifest;
@@ -17,8 +17,12 @@ use crate::pipeline::out::Directory;
 use crate::pipeline::{self, Manner, Workplace, handover};
 use crate::plan::layout::{INSTALL, text};
 use crate::plan::{Plan, Route, Step};
+use crate::sys::exec::{self, Beside};
 use crate::sys::signal::Cancel;
-use crate::sys::{exec, probe, user};
+use crate::sys::{entropy, lock, probe, survey, user};
+
+/// The directory that is locked while an account is made: that of the list of accounts.
+const ACCOUNTS: &str = "/etc";
 
 pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
     let mut prepared = prepare::plans(edge, args)?;
@@ -50,28 +54,56 @@ pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
             index: index + 1,
             of: plans.len(),
         });
-        let mut out = Directory::new(plan.layout.out.clone(), manner.wait);
-        let manifest = if plan.user.uid == Some(user::me().uid) {
-            Workplace::enter(plan, &manner, reporter)
-                .and_then(|workplace| pipeline::run(plan, &manner, &workplace, reporter, &cancel, &mut out))
-        } else {
-            as_other_user(edge, &manner, plan, &srpm, &cancel, &mut out)
-        };
-        let manifest = manifest.and_then(|manifest| {
-            let failed = |source| pipeline::Error::io("results of an earlier run cannot be removed", source);
-            out.retire(&manifest).map_err(failed)?;
-            if let Some(install) = &plan.install {
-                pipeline::install::run(install, &plan.uname_r, &plan.layout.out, reporter)?;
-            }
-            Ok(manifest)
-        });
-        match manifest {
-            Ok(manifest) => output.push_str(&result(edge.format, plan, &manifest)),
+        let manifest = match one(edge, plan, &manner, &srpm, &cancel) {
+            Ok(manifest) => manifest,
             // What earlier values gave is there, and is said.
             Err(error) => return Ok(Output { text: output, error: Some(error.into()) }),
+        };
+        output.push_str(&result(edge.format, plan, &manifest));
+        if args.running.check_reproducible {
+            match twice(edge, args, plan, &manifest, &cancel) {
+                Ok(said) if edge.format == Format::Json => reporter.note(said.trim().to_owned()),
+                Ok(said) => output.push_str(&said),
+                Err(error) => return Ok(Output { text: output, error: Some(error) }),
+            }
         }
     }
     Ok(Output::text(output))
+}
+
+/// Runs one plan, as the user that it names.
+fn one(edge: &Edge, plan: &Plan, manner: &Manner, srpm: &Path, cancel: &Cancel) -> Result<Manifest, pipeline::Error> {
+    let reporter = &*edge.reporter;
+    let mut out = Directory::new(plan.layout.out.clone(), manner.wait);
+    let manifest = if plan.user.uid == Some(user::me().uid) {
+        let workplace = Workplace::enter(plan, manner, reporter)?;
+        pipeline::run(plan, manner, &workplace, reporter, cancel, &mut out)?
+    } else {
+        as_other_user(edge, manner, plan, srpm, cancel, &mut out)?
+    };
+    let failed = |source| pipeline::Error::io("results of an earlier run cannot be removed", source);
+    out.retire(&manifest).map_err(failed)?;
+    if let Some(install) = &plan.install {
+        pipeline::install::run(install, &plan.uname_r, &plan.layout.out, reporter)?;
+    }
+    Ok(manifest)
+}
+
+/// Makes the same once more in another directory, and compares the packages.
+fn twice(edge: &Edge, args: &Build, plan: &Plan, manifest: &Manifest, cancel: &Cancel) -> Result<String, Error> {
+    let again = reproducible::again(args, plan);
+    let Prepared { plans, srpm, .. } = prepare::plans(edge, &again)?;
+    let manner = Manner::from(&again.running);
+    for (plan, number) in plans.iter().zip(2..) {
+        edge.reporter.report(&Event::BuildStarted {
+            nvr: plan.nvr.to_string(),
+            bits: plan.bits.get(),
+            index: number,
+            of: 2,
+        });
+        one(edge, plan, &manner, &srpm, cancel)?;
+    }
+    reproducible::compare(edge, plan, manifest)
 }
 
 /// Root's part: makes the account and its work directory, then only passes on what a process of that account says.
@@ -85,24 +117,29 @@ fn as_other_user(
 ) -> Result<Manifest, pipeline::Error> {
     let failed = |what: &str, source| pipeline::Error::io(what, source);
     let none = || std::io::Error::new(std::io::ErrorKind::NotFound, format!("no account `{}`", plan.user.name));
-    let mut account = user::find(&plan.user.name).map_err(|error| failed("the account is not there", error))?;
+    let find = || user::find(&plan.user.name).map_err(|error| failed("the account is not there", error));
+    let mut account = find()?;
     if account.is_none() {
-        for command in &plan.prepare {
-            edge.reporter.report(&Event::Exec { command: command.to_string() });
-            exec::read(command)?;
+        // Two at once would make two accounts of one name: useradd looks whether there is one before it locks the list.
+        let _lock = lock::directory(Path::new(ACCOUNTS), true)?;
+        account = find()?;
+        if account.is_none() {
+            for command in &plan.prepare {
+                edge.reporter.report(&Event::Exec { command: command.to_string() });
+                exec::read(command)?;
+            }
+            account = find()?;
         }
-        account = user::find(&plan.user.name).map_err(|error| failed("the account is not there", error))?;
     }
     let account = account.ok_or_else(|| failed("the account was not made", none()))?;
     for dir in [Some(plan.layout.work.as_path()), tree(plan)].into_iter().flatten() {
         let what = format!("`{}` cannot be made", dir.display());
         if !dir.try_exists().map_err(|error| failed(&what, error))? {
-            fs_err::create_dir_all(dir)
-                .and_then(|()| user::give(dir, account.uid, account.gid))
-                .map_err(|error| failed(&what, error))?;
+            user::make_dir(dir, account.uid, account.gid).map_err(|error| failed(&what, error))?;
         }
     }
 
+    let _feeder = feed(edge);
     let (ours, theirs) = UnixStream::pair().map_err(|error| failed("no connection can be made", error))?;
     let env = [("PATH".to_owned(), probe::facts().path)].into();
     let child = exec::spawn_self_as(account.uid, account.gid, &[worker::NAME], &env, OwnedFd::from(theirs))
@@ -118,6 +155,20 @@ fn as_other_user(
         (Err(pipeline::Error::Worker { .. }), None) => Err(pipeline::Error::Worker { how }),
         (outcome, _) => outcome,
     }
+}
+
+/// Starts rngd for as long as the build takes, if the kernel's module-signing key would have to wait for entropy.
+fn feed(edge: &Edge) -> Option<Beside> {
+    if !entropy::is_short(survey::entropy()) {
+        return None;
+    }
+    let rngd = probe::find(&probe::facts().path, "rngd");
+    let started = rngd.as_deref().and_then(|rngd| Beside::start(&entropy::feeder(rngd)).ok());
+    edge.reporter.note(match &started {
+        Some(_) => "there is little entropy: rngd feeds it from /dev/urandom while this builds".into(),
+        None => "there is little entropy, and no rngd to feed it (package rng-tools): generating a key may wait".into(),
+    });
+    started
 }
 
 /// The directory of the source tree, if that is what is made.
@@ -166,6 +217,6 @@ fn result(format: Format, plan: &Plan, manifest: &Manifest) -> String {
     said
 }
 
-fn is_package(name: &str) -> bool {
+pub(super) fn is_package(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|ending| ending == "rpm")
 }

@@ -27,7 +27,6 @@ pub(super) fn builder(facts: &Facts, asked: Option<&str>) -> Result<Builder, Err
         None if facts.me.uid == 0 => Some(BUILDER),
         None => None,
     };
-    let unreadable = |source| Error::Host { what: "the account database cannot be read".into(), source };
     Ok(match named {
         None => Builder::Me,
         Some(name) => match user::find(name).map_err(unreadable)? {
@@ -35,6 +34,10 @@ pub(super) fn builder(facts: &Facts, asked: Option<&str>) -> Result<Builder, Err
             None => Builder::Missing(name.to_owned()),
         },
     })
+}
+
+fn unreadable(source: std::io::Error) -> Error {
+    Error::Host { what: "the account database cannot be read".into(), source }
 }
 
 /// The account that works: nobody has more rights than one that does not exist yet will have.
@@ -72,6 +75,13 @@ pub(super) fn place(path: &Path, user: &Entry) -> Place {
 pub(super) fn host(facts: &Facts, args: &Build, work: &Path, out: &Path) -> Result<Host, Error> {
     let builder = builder(facts, args.user.as_deref())?;
     let worker = worker(facts, &builder);
+    let at_work = place(work, &worker);
+    if let (Builder::Missing(name), Some(_)) = (&builder, &at_work.refused)
+        && user::find(name).map_err(unreadable)?.is_some()
+    {
+        // Another kbuild has just made both.
+        return host(facts, args, work, out);
+    }
     Ok(Host {
         me: account(&facts.me),
         arch: facts.arch.clone(),
@@ -80,7 +90,7 @@ pub(super) fn host(facts: &Facts, args: &Build, work: &Path, out: &Path) -> Resu
         sh_is_bash: facts.sh_is_bash,
         tools: facts.tools.clone(),
         path: facts.path.clone(),
-        work: our_own(place(work, &worker)),
+        work: our_own(at_work),
         out: apart(place(out, &facts.me), work),
         tree: args
             .routes

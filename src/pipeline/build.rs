@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use fs_err::File;
 
+use super::manifest::Manifest;
 use super::measured::Meter;
 use super::progress::Progress;
 use super::watchdog::Watchdog;
 use super::witness::{Signatures, Testimony};
-use super::{Context, Error, gate};
+use super::{Context, Error, gate, resume};
 use crate::command::Command;
 use crate::event::{Event, Stage};
 use crate::plan::step::{Gate, Moment as When};
@@ -17,7 +18,7 @@ use crate::proof::Finding;
 use crate::sys::exec::{self, End, Flow, Moment};
 
 pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> Result<(), Error> {
-    tools(context, command);
+    tools(context.manifest, command);
     let layout = &context.plan.layout;
     let log_path = layout.log(Stage::Build);
     let mut log = File::create(&log_path).map_err(|source| Error::io("the build log cannot be written", source))?;
@@ -30,6 +31,9 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     let mut reason = None;
     let reporter = context.reporter;
 
+    let resumed = resume::command(layout, command)?;
+    let is_resumed = resumed != *command;
+    let command = &resumed;
     reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| match moment {
         Moment::Started(group) => {
@@ -81,6 +85,9 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         let phase = progress.phase().unwrap_or("its preparation").to_owned();
         return Err(Error::Ended { reason, phase, log: layout.out_log(Stage::Build) });
     }
+    if matches!(end, End::Exit(1..) | End::Killed(_)) {
+        watchdog.post_mortem(reporter);
+    }
     match end {
         End::Exit(0) => {}
         End::Cancelled(signal) => return Err(Error::Cancelled { signal }),
@@ -106,19 +113,21 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         return Err(gated(gate, gate::check(gate, Path::new("")), &layout.sources()));
     }
     progress.count();
-    // `-bp` alone is no measure of a build.
-    if gate.moment == When::BeforeBuild {
+    // `-bp` alone is no measure of a build, and neither is the rest of one.
+    if gate.moment == When::BeforeBuild && !is_resumed {
         meter.finish(progress.objects());
     }
     Ok(())
 }
 
 /// Notes what the programs call themselves.
-pub(super) fn tools(context: &mut Context<'_>, command: &Command) {
-    for (name, program) in [("rpmbuild", command.program.as_path()), ("gcc", Path::new("/usr/bin/gcc"))] {
-        let asked = Command { program: program.to_owned(), args: vec!["--version".into()], ..command.clone() };
+pub(super) fn tools(manifest: &mut Manifest, command: &Command) {
+    let others = ["gcc", "ld", "make"].map(|name| (name, Path::new("/usr/bin").join(name)));
+    for (name, program) in std::iter::once(("rpmbuild", command.program.clone())).chain(others) {
+        // Asked before there is a topdir to ask in.
+        let asked = Command::new(program).arg("--version").with_env(command.env.clone());
         if let Some(first) = exec::read(&asked).ok().as_deref().and_then(|text| text.lines().next()) {
-            context.manifest.tools.insert(name.to_owned(), first.to_owned());
+            manifest.tools.insert(name.to_owned(), first.to_owned());
         }
     }
 }

@@ -220,7 +220,9 @@ fn ended(reason: Reason, phase: &str) -> String {
         Reason::Time { limit } => format!("it took {} s, which is as long as it may", limit.as_secs()),
         Reason::Silence { limit } => format!("it printed nothing and computed nothing for {} s", limit.as_secs()),
         Reason::Room { left, least } => {
-            format!("only {} MiB are left on its file system, expected at least {} MiB", left >> 20, least >> 20)
+            // Where there is hardly any, MiB would all be 0.
+            let (size, unit) = if least < 1 << 20 { (10, "KiB") } else { (20, "MiB") };
+            format!("only {} {unit} are left on its file system, expected at least {}", left >> size, least >> size)
         }
     };
     format!("the build was stopped in {phase}: {why}")
@@ -291,14 +293,19 @@ impl Error {
                 "wait for it to end (`--wait` does that), or use another `--work DIR`".into()
             }
             Self::Ended { reason, log, .. } => match reason {
-                Reason::Time { .. } => format!("give it a longer `--timeout`; the output is in {}", log.display()),
+                Reason::Time { .. } => format!(
+                    "give it a longer `--timeout`, and let it go on with `--resume-build`; the output is in {}",
+                    log.display()
+                ),
                 Reason::Silence { .. } => format!(
                     "see what it waits for at the end of {}: entropy, a terminal, the network; or give it a longer \
                      `--silence-timeout`",
                     log.display()
                 ),
                 Reason::Room { .. } => {
-                    "make room there, or use another `--work DIR`; `--min-free SIZE` is what must be left".into()
+                    "make room there and let it go on with `--resume-build`, or use another `--work DIR`; `--min-free SIZE` \
+                     is what must be left"
+                        .into()
                 }
             },
             Self::Orphan { .. } => "see what it waits for (`ps -o stat,wchan,cmd -p PID`)".into(),
@@ -357,6 +364,8 @@ impl Error {
         match self {
             Self::Cancelled { signal } => u8::try_from(128 + signal).unwrap_or(255),
             Self::Lock(_)
+            | Self::Source(source::Error::Write { .. })
+            | Self::Tree(tree::Error::Package(source::Error::Write { .. }))
             | Self::Ended { reason: Reason::Room { .. }, .. }
             | Self::Orphan { .. }
             | Self::Io { .. }

@@ -139,6 +139,9 @@ pub struct StageRecord {
     pub seconds: f64,
     /// Whether it failed.
     pub failed: bool,
+    /// Whether what it makes was taken from an earlier run instead.
+    #[serde(default)]
+    pub taken: bool,
 }
 
 /// One result.

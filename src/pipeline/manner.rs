@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Manner {
     /// Take nothing of an earlier run.
     pub fresh: bool,
+    /// Go on with a build of the same that was interrupted.
+    pub resume: bool,
     /// Wait for another kbuild in the same place, instead of giving up.
     pub wait: bool,
     /// When a build is ended.

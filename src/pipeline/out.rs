@@ -46,7 +46,7 @@ impl Directory {
         }
         fs_err::create_dir_all(&self.path)?;
         self.lock = Some(lock::directory(&self.path, self.wait).map_err(io::Error::other)?);
-        [self.path.clone(), self.path.join("logs")].iter().try_for_each(|dir| files::sweep(dir))
+        [self.path.clone(), self.path.join("logs")].iter().try_for_each(|dir| files::sweep(dir, None))
     }
 
     /// Removes what an earlier run for the same kernel left and this one did not make again.

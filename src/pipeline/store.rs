@@ -70,7 +70,12 @@ impl Store {
         let path = self.dir.join("locks").join(file);
         let io = |source| lock::Error::Io { path: path.clone(), source };
         fs_err::create_dir_all(self.dir.join("locks")).map_err(io)?;
-        lock::wait(&path, waiting)
+        let lock = lock::wait(&path, waiting)?;
+        // What one that was killed had begun to note.
+        for dir in ["names", "parts"] {
+            files::sweep(&self.dir.join(dir), Some(&format!("{file}.json"))).map_err(io)?;
+        }
+        Ok(lock)
     }
 
     /// Returns where a file is put together.

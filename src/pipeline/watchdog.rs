@@ -13,6 +13,8 @@ use crate::sys::{pressure, processes, survey};
 const LOOK: Duration = Duration::from_secs(2);
 /// With less memory than this, in bytes, a machine is about to kill processes: a compiler of the kernel's takes as much.
 const LEAST_MEMORY: u64 = 192 << 20;
+/// With less room than this, in bytes, a file system is full: a single object of a kernel may be larger.
+const FULL: u64 = 1 << 20;
 /// Key generation waits while there is less entropy than this, in bits: the wake-up threshold of `random_read_wakeup_bits`
 /// before Linux 5.6 (drivers/char/random.c); later kernels do not run out.
 const LEAST_ENTROPY: u32 = 64;
@@ -114,6 +116,15 @@ impl<'a> Watchdog<'a> {
         };
         self.warn(&sight, reporter);
         Self::judge(self.limits, &sight)
+    }
+
+    /// Says after a failure what the programs that failed may not have said.
+    pub(super) fn post_mortem(&self, reporter: &dyn Reporter) {
+        if let Some(left) = pressure::room(&self.work).filter(|left| *left < FULL) {
+            let text =
+                format!("only {} KiB are left on its file system: it may have failed for want of room", left >> 10);
+            reporter.report(&Event::Warning { text });
+        }
     }
 
     fn warn(&mut self, sight: &Sight, reporter: &dyn Reporter) {

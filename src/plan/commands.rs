@@ -54,7 +54,9 @@ impl Rpm<'_> {
 
     fn environment(&self) -> BTreeMap<String, String> {
         let mut environment = environment(self.host, self.user, self.layout);
-        environment.extend(reproducible::environment(self.epoch).map(|(name, value)| (name.to_owned(), value)));
+        environment.extend(
+            reproducible::environment(self.epoch, &self.layout.build()).map(|(name, value)| (name.to_owned(), value)),
+        );
         environment
     }
 

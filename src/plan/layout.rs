@@ -91,6 +91,12 @@ impl Layout {
         self.work.join("inputs").join(file)
     }
 
+    /// Where copies of packages are kept.
+    #[must_use]
+    pub fn copies(&self) -> [PathBuf; 2] {
+        ["srpm", "inputs"].map(|part| self.work.join(part))
+    }
+
     /// The unpacked kernel-devel.
     #[must_use]
     pub fn devel(&self) -> PathBuf {
@@ -150,6 +156,68 @@ impl Layout {
     #[must_use]
     pub fn out_log(&self, stage: Stage) -> PathBuf {
         self.out.join("logs").join(self.log(stage).file_name().unwrap_or_default())
+    }
+
+    /// What the packages that are here depend on.
+    #[must_use]
+    pub fn built(&self) -> PathBuf {
+        self.work.join("built.json")
+    }
+
+    /// What the build that is under way depends on.
+    #[must_use]
+    pub fn begun(&self) -> PathBuf {
+        self.work.join("begun.json")
+    }
+
+    /// The trees of an interrupted build that is resumed.
+    #[must_use]
+    pub fn kept(&self) -> PathBuf {
+        self.work.join("kept")
+    }
+
+    /// What stands before other programs on `PATH` while a build is resumed.
+    #[must_use]
+    pub fn masquerade(&self) -> PathBuf {
+        self.work.join("masquerade")
+    }
+
+    /// What the last run did.
+    #[must_use]
+    pub fn last(&self) -> PathBuf {
+        self.work.join("last.json")
+    }
+
+    /// All that runs make here and that the next one can make again.
+    #[must_use]
+    pub fn made(&self) -> [PathBuf; 18] {
+        let [srpm, inputs] = self.copies();
+        [
+            self.built(),
+            self.begun(),
+            self.kept(),
+            self.masquerade(),
+            self.last(),
+            self.topdir(),
+            self.pristine(),
+            srpm,
+            inputs,
+            self.devel(),
+            self.module(),
+            self.work.join("module-patches"),
+            self.home(),
+            self.tmp(),
+            self.guest(),
+            self.stage(),
+            self.logs(),
+            self.again(),
+        ]
+    }
+
+    /// Where the second of two builds works that are compared.
+    #[must_use]
+    pub fn again(&self) -> PathBuf {
+        self.work.join("again")
     }
 
     /// What earlier builds took.

@@ -1,6 +1,10 @@
 //! What makes two builds of the same the same, byte for byte: the time, the host and the user that they write down.
 
+use std::path::Path;
+
 use jiff::Timestamp;
+
+use super::layout::text;
 
 /// Whom packages and kernels name as the one who built them, wherever and by whomever they were built.
 const BUILDER: &str = "kbuild";
@@ -16,11 +20,11 @@ pub(super) fn defines() -> [(&'static str, String); 4] {
     ]
 }
 
-/// Returns the environment for sources of that time (seconds since 1970).
+/// Returns the environment for sources of that time (seconds since 1970) that are compiled below `build`.
 ///
 /// The kernel's own names are in its Documentation/kbuild/kbuild.txt since Linux 2.6.39; older kernels ask `date`,
 /// `whoami` and `hostname` in `scripts/mkcompile_h`.
-pub(super) fn environment(epoch: u64) -> [(&'static str, String); 6] {
+pub(super) fn environment(epoch: u64, build: &Path) -> [(&'static str, String); 7] {
     let time = i64::try_from(epoch).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     [
         ("SOURCE_DATE_EPOCH", epoch.to_string()),
@@ -28,6 +32,9 @@ pub(super) fn environment(epoch: u64) -> [(&'static str, String); 6] {
         ("KBUILD_BUILD_USER", BUILDER.into()),
         ("KBUILD_BUILD_HOST", BUILDER.into()),
         ("KBUILD_BUILD_VERSION", "1".into()),
+        // For objtool, whose debugging information is in kernel-devel. The variable counts since Linux 4.19 (Makefile,
+        // `KBUILD_HOSTCFLAGS`), which needs a gcc that knows the option; before, make sets it itself.
+        ("HOSTCFLAGS", format!("-fdebug-prefix-map={}=/usr/src/debug", text(build))),
         // `gzip -c9 < Module.symvers`, as the specs of el5 to el9 have it, keeps the file's time. Newer versions of gzip
         // (1.12) do as they are told here, but say that they do not like to be told so.
         ("GZIP", "-n".into()),
@@ -40,7 +47,7 @@ mod tests {
 
     #[test]
     fn the_kernel_gets_the_time_as_date_would_print_it() {
-        let environment = environment(1_342_008_000);
+        let environment = environment(1_342_008_000, Path::new("/w/BUILD"));
         assert_eq!(environment[0], ("SOURCE_DATE_EPOCH", "1342008000".into()));
         assert_eq!(environment[1], ("KBUILD_BUILD_TIMESTAMP", "Wed Jul 11 12:00:00 UTC 2012".into()));
     }

@@ -6,7 +6,7 @@
 
 mod constants;
 pub mod fit;
-mod image;
+pub(super) mod image;
 mod modinfo;
 mod parameter;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Built packages: what they are called, which files they have, and the few files that matter, read as a stream.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use super::digest::Hashing;
 use super::headers;
 use super::integrity::{self, Broken};
 use super::nvr::Nvr;
+use crate::sys::files;
 
 /// Why a built package cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +87,40 @@ pub fn header(path: &Path) -> Result<Header, Error> {
             .map(|entry| entry.path().to_string_lossy().into_owned())
             .collect(),
     })
+}
+
+/// What tells a package's content from another's: digests of its files, and the entries of its header.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// Each file with its digest; empty for what is not a regular file.
+    pub files: BTreeMap<String, String>,
+    /// The data of the entries of its header, by tag.
+    pub entries: BTreeMap<u32, Vec<u8>>,
+}
+
+/// Reads from the header of a package what is in it.
+///
+/// # Errors
+/// It is no RPM or damaged.
+pub fn content(path: &Path) -> Result<Content, Error> {
+    let error = |source| Error::Unreadable { path: path.to_owned(), source: Box::new(source) };
+    let metadata = headers::open(path).map_err(error)?;
+    let entries = metadata.get_file_entries().map_err(error)?;
+    let digest = |entry: &rpm::FileEntry<'_>| entry.digest().map(|digest| digest.as_hex().to_owned());
+    let files = entries
+        .iter()
+        .map(|entry| (entry.path().to_string_lossy().into_owned(), digest(entry).unwrap_or_default()))
+        .collect();
+    Ok(Content { files, entries: headers::entries(path).map_err(|source| error(rpm::Error::Io(source)))? })
+}
+
+/// Returns the SHA-256 of a whole package.
+///
+/// # Errors
+/// It cannot be read.
+pub fn sha256(path: &Path) -> Result<String, Error> {
+    let error = |source| Error::Unreadable { path: path.to_owned(), source: Box::new(rpm::Error::Io(source)) };
+    files::sha256(path).map(|(_, sha256)| sha256).map_err(error)
 }
 
 /// Reads a whole package and makes sure that it is as its headers say.

@@ -3,6 +3,7 @@
 //! The crate trusts the offsets and counts of a header, and ends the program, or takes all memory, where they are wrong.
 //! The rules are those of `hdrblobVerifyInfo` (rpm 4.18, lib/header.c).
 
+use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -46,12 +47,34 @@ fn check_file(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Returns the data of each entry of a package's header by its tag, as it is in the file.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn entries(path: &Path) -> io::Result<BTreeMap<u32, Vec<u8>>> {
+    check_file(path)?;
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(LEAD))?;
+    let mut input = BufReader::new(file.into_file());
+    let signature = check(&mut input)?;
+    let padding = signature.next_multiple_of(8) - signature;
+    input.seek_relative(i64::try_from(padding).unwrap_or_default())?;
+    let (index, store) = read(&mut input)?;
+    let entry = |entry: &[u8]| {
+        let [tag, kind, offset, count] = [0, 4, 8, 12].map(|at| number(entry, at));
+        let rest = store.get(offset..).unwrap_or_default();
+        let data = length(kind, count, rest).and_then(|length| rest.get(..length)).unwrap_or_default();
+        (u32::try_from(tag).unwrap_or_default(), data.to_vec())
+    };
+    Ok(index.chunks_exact(ENTRY).map(entry).collect())
+}
+
 fn named(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
-/// Reads a header and checks that each entry lies within it; returns its length in bytes.
-fn check(input: &mut impl Read) -> io::Result<usize> {
+/// Reads the index and the data of a header.
+fn read(input: &mut impl Read) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let mut fixed = [0; FIXED];
     input.read_exact(&mut fixed)?;
     if !fixed.starts_with(b"\x8e\xad\xe8\x01") {
@@ -65,6 +88,13 @@ fn check(input: &mut impl Read) -> io::Result<usize> {
     input.read_exact(&mut index)?;
     let mut store = vec![0; data];
     input.read_exact(&mut store)?;
+    Ok((index, store))
+}
+
+/// Reads a header and checks that each entry lies within it; returns its length in bytes.
+fn check(input: &mut impl Read) -> io::Result<usize> {
+    let (index, store) = read(input)?;
+    let data = store.len();
     for entry in index.chunks_exact(ENTRY) {
         let [tag, kind, offset, count] = [0, 4, 8, 12].map(|at| number(entry, at));
         let rest = store.get(offset..).unwrap_or_default();
@@ -77,21 +107,26 @@ fn check(input: &mut impl Read) -> io::Result<usize> {
 
 /// Whether so many items of a type are at the beginning of `rest`.
 fn fits(kind: usize, count: usize, rest: &[u8]) -> bool {
-    if count == 0 {
-        return false;
-    }
+    count != 0 && length(kind, count, rest).is_some_and(|length| length <= rest.len())
+}
+
+/// Returns how many bytes so many items of a type take at the beginning of `rest`; nothing where they are not there.
+fn length(kind: usize, count: usize, rest: &[u8]) -> Option<usize> {
     let size = match kind {
         0 => 0,
         1 | 2 | 7 => 1,
         3 => 2,
         4 => 4,
         5 => 8,
-        6 if count != 1 => return false,
+        6 if count != 1 => return None,
         // Texts that each end with a zero byte.
-        6 | 8 | 9 => return count <= rest.len() && rest.iter().filter(|byte| **byte == 0).nth(count - 1).is_some(),
-        _ => return false,
+        6 | 8 | 9 => {
+            let ends = |(at, byte): (usize, &u8)| (*byte == 0).then_some(at + 1);
+            return rest.iter().enumerate().filter_map(ends).nth(count.checked_sub(1)?);
+        }
+        _ => return None,
     };
-    count.checked_mul(size).is_some_and(|length| length <= rest.len())
+    count.checked_mul(size)
 }
 
 fn number(bytes: &[u8], at: usize) -> usize {

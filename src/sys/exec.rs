@@ -270,6 +270,33 @@ pub fn read(command: &Command) -> Result<String, Error> {
     })
 }
 
+/// A program that runs beside the work, and ends with its process group when this is dropped.
+#[derive(Debug)]
+pub struct Beside {
+    handle: duct::Handle,
+}
+
+impl Beside {
+    /// Starts it; nobody reads what it prints.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn start(command: &Command) -> Result<Self, Error> {
+        let start = |source| Error::Start { command: command.to_string(), source };
+        Ok(Self { handle: prepare(command).stdout_null().stderr_null().start().map_err(start)? })
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        for group in self.handle.pids().into_iter().filter_map(|pid| i32::try_from(pid).ok()) {
+            kill(group, Signal::SIGKILL);
+        }
+        // One that has ended by itself is what we want.
+        let _ = self.handle.wait();
+    }
+}
+
 /// Keeps files that whoever started us had open from every process that we start: root's shell may have secrets there.
 pub fn keep_open_files_to_ourselves() {
     close_fds::set_fds_cloexec(3, &[]);

@@ -83,7 +83,8 @@ pub fn usage(dir: &Path) -> (u64, u64) {
 pub fn replace(path: &Path, input: &mut dyn Read, mode: u32) -> io::Result<(u64, String)> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot write `{}`: {error}", path.display()));
-    let mut temporary = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(dir).map_err(named)?;
+    let prefix = format!("{UNFINISHED}{}-", path.file_name().unwrap_or_default().display());
+    let mut temporary = tempfile::Builder::new().prefix(&prefix).tempfile_in(dir).map_err(named)?;
     let mut input = Hashed::new(input);
     io::copy(&mut input, &mut temporary)?;
     temporary.flush().map_err(named)?;
@@ -92,14 +93,16 @@ pub fn replace(path: &Path, input: &mut dyn Read, mode: u32) -> io::Result<(u64,
     Ok(input.finish())
 }
 
-/// Removes the temporary files that [`replace`] left in a directory when it was killed. Nobody else may be writing there.
+/// Removes the temporary files that [`replace`] left in a directory when it was killed: those of one name, or of all.
+/// Nobody else may be writing them.
 ///
 /// # Errors
 /// One could not be removed.
-pub fn sweep(dir: &Path) -> io::Result<()> {
+pub fn sweep(dir: &Path, name: Option<&str>) -> io::Result<()> {
+    let begins = name.map_or_else(|| UNFINISHED.to_owned(), |name| format!("{UNFINISHED}{name}-"));
     let Ok(entries) = fs_err::read_dir(dir) else { return Ok(()) };
     for entry in entries.flatten() {
-        let unfinished = entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes());
+        let unfinished = entry.file_name().as_encoded_bytes().starts_with(begins.as_bytes());
         if unfinished && entry.file_type()?.is_file() {
             fs_err::remove_file(entry.path())?;
         }
@@ -123,6 +126,50 @@ pub fn texts(dir: &Path, largest: u64) -> impl Iterator<Item = (PathBuf, String)
 /// As [`replace`].
 pub fn replace_text(path: &Path, text: &[u8]) -> io::Result<()> {
     replace(path, &mut &*text, 0o644).map(drop)
+}
+
+/// Returns size and SHA-256 of a file.
+///
+/// # Errors
+/// It could not be read.
+pub fn sha256(path: &Path) -> io::Result<(u64, String)> {
+    let mut file = Hashed::new(fs_err::File::open(path)?);
+    io::copy(&mut file, &mut io::sink())?;
+    Ok(file.finish())
+}
+
+/// When a file was changed last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp(std::time::SystemTime);
+
+impl Stamp {
+    /// Returns a file's; of a link its own.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        fs_err::symlink_metadata(path)?.modified().map(Self)
+    }
+
+    /// Makes it a file's.
+    ///
+    /// # Errors
+    /// The file cannot be written to.
+    pub fn set(self, path: &Path) -> io::Result<()> {
+        fs_err::File::options().write(true).open(path)?.into_file().set_modified(self.0)
+    }
+
+    /// Whether it lies before another one, and by more than this.
+    #[must_use]
+    pub fn is_before(self, other: Self, by: std::time::Duration) -> bool {
+        self.0 + by < other.0
+    }
+
+    /// So many seconds after the beginning of 1970.
+    #[must_use]
+    pub fn at(seconds: u64) -> Self {
+        Self(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
+    }
 }
 
 /// Links a file to a second name, or copies it where links cannot be had.
@@ -153,6 +200,25 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
             fs_err::remove_dir_all(path)
         }
     }
+}
+
+/// Removes a file, a link, or a directory with all that is in it.
+///
+/// # Errors
+/// Something could not be removed.
+pub fn remove(path: &Path) -> io::Result<()> {
+    if fs_err::symlink_metadata(path)?.is_dir() { remove_tree(path) } else { fs_err::remove_file(path) }
+}
+
+/// Returns how many bytes a file or a directory with all that is in it takes on the disk; a file with several names counts
+/// once.
+#[must_use]
+pub fn size_of_tree(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let mut seen = std::collections::HashSet::new();
+    let entries = walkdir::WalkDir::new(path).into_iter().flatten().filter_map(|entry| entry.metadata().ok());
+    let new = entries.filter(|details| details.nlink() < 2 || seen.insert((details.dev(), details.ino())));
+    new.map(|details| details.blocks() * 512).sum()
 }
 
 /// Moves all that is in a directory into another one: by renaming, or, to another file system, by copying.

@@ -48,7 +48,7 @@ pub fn wait(file: &Path, waiting: &mut dyn FnMut()) -> Result<Lock, Error> {
     Ok(Lock { file: opened })
 }
 
-/// Takes the lock of a directory for results, with no file in it; waits for whoever has it if `wait` says so.
+/// Takes the lock of a directory, with no file in it; waits for whoever has it if `wait` says so.
 ///
 /// # Errors
 /// Another process holds it, or the directory cannot be opened.
@@ -61,6 +61,18 @@ pub fn directory(dir: &Path, wait: bool) -> Result<Lock, Error> {
         Err(TryLockError::WouldBlock) => Err(Error::Busy { dir: dir.to_owned() }),
         Err(TryLockError::Error(source)) => Err(io(source)),
     }
+}
+
+/// Whether somebody holds the lock of a file, by `/proc/locks` (proc(5)): asked in this way nobody is kept out.
+#[must_use]
+pub fn held(file: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(details) = fs_err::metadata(file) else { return false };
+    // `1: FLOCK  ADVISORY  WRITE 4242 fd:01:131090 0 EOF`, with device numbers in hexadecimal.
+    let (major, minor) = (nix::sys::stat::major(details.dev()), nix::sys::stat::minor(details.dev()));
+    let this = format!("{major:02x}:{minor:02x}:{}", details.ino());
+    let locks = fs_err::read_to_string("/proc/locks").unwrap_or_default();
+    locks.lines().any(|line| line.contains(" FLOCK ") && line.split_ascii_whitespace().any(|word| word == this))
 }
 
 /// Takes the lock of a work directory without waiting.

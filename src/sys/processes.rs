@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, Uid};
+use nix::unistd::Pid;
 
 /// How long processes get between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(5);
@@ -81,15 +81,15 @@ pub fn memory(group: i32) -> u64 {
     all().filter(|process| process.group == group).filter_map(resident).sum::<u64>() * 1024
 }
 
-/// Returns this user's other processes that have `home` as their `HOME`.
+/// Returns a user's processes, but for this one, that have `home` as their `HOME`.
 #[must_use]
-pub fn at_home(home: &Path) -> Vec<Process> {
+pub fn at_home(home: &Path, uid: u32) -> Vec<Process> {
     let wanted = [b"HOME=", home.as_os_str().as_encoded_bytes()].concat();
     let me = i32::try_from(std::process::id()).unwrap_or_default();
     let mine = |process: &Process| {
         use std::os::unix::fs::MetadataExt;
         let owner = fs_err::metadata(format!("/proc/{}", process.pid)).map(|details| details.uid());
-        process.pid != me && owner.is_ok_and(|owner| owner == Uid::effective().as_raw())
+        process.pid != me && owner.is_ok_and(|owner| owner == uid)
     };
     let there = |process: &Process| {
         let environment = fs_err::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
@@ -103,8 +103,8 @@ pub fn at_home(home: &Path) -> Vec<Process> {
 ///
 /// # Errors
 /// One is still there after ten seconds; it is returned.
-pub fn end_at_home(home: &Path) -> Result<Vec<Process>, Process> {
-    let first = at_home(home);
+pub fn end_at_home(home: &Path, uid: u32) -> Result<Vec<Process>, Process> {
+    let first = at_home(home, uid);
     let started = Instant::now();
     let mut left = first.clone();
     while let Some(process) = left.first() {
@@ -117,7 +117,7 @@ pub fn end_at_home(home: &Path) -> Result<Vec<Process>, Process> {
             let _ = kill(Pid::from_raw(process.pid), signal);
         }
         std::thread::sleep(Duration::from_millis(50));
-        left = at_home(home);
+        left = at_home(home, uid);
     }
     Ok(first)
 }
@@ -146,7 +146,7 @@ mod tests {
         let mut other = start(&home.path().join("not"));
         // Its parent, which is the test, has to fetch it before it is gone.
         let waits = std::thread::spawn(move || orphan.wait().unwrap());
-        let found = end_at_home(home.path()).unwrap();
+        let found = end_at_home(home.path(), nix::unistd::Uid::effective().as_raw()).unwrap();
         assert_eq!(found.iter().map(|process| process.name.as_str()).collect::<Vec<_>>(), ["sleep"]);
         assert!(!waits.join().unwrap().success());
         assert_eq!(other.try_wait().unwrap(), None);

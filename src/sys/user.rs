@@ -39,11 +39,30 @@ pub fn me() -> Entry {
     }
 }
 
-/// Gives a directory that was just made to an account, without following a link in its place.
+/// Makes a directory that belongs to an account, with whatever it lies in; it is there when it is that account's, so that
+/// two who make it at once do not meet one of nobody's. One that somebody else has made in the meantime is fine.
 ///
 /// # Errors
-/// It could not be opened as a directory, or the owner not be changed.
-pub fn give(dir: &std::path::Path, uid: u32, gid: u32) -> io::Result<()> {
+/// It could not be made, or the owner not be changed.
+pub fn make_dir(dir: &std::path::Path, uid: u32, gid: u32) -> io::Result<()> {
+    let parent = dir.parent().unwrap_or(dir);
+    fs_err::create_dir_all(parent)?;
+    let new = tempfile::Builder::new().prefix(".kbuild-new-").tempdir_in(parent)?;
+    fs_err::set_permissions(new.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    give(new.path(), uid, gid)?;
+    match fs_err::rename(new.path(), dir) {
+        Ok(()) => {
+            // It is no longer where it would be removed.
+            let _ = new.keep();
+            Ok(())
+        }
+        Err(_) if dir.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives a directory that was just made to an account, without following a link in its place.
+fn give(dir: &std::path::Path, uid: u32, gid: u32) -> io::Result<()> {
     use fs_err::os::unix::fs::OpenOptionsExt;
     let opened = fs_err::OpenOptions::new()
         .read(true)

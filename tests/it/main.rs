@@ -12,6 +12,7 @@
 )]
 
 mod build;
+mod chaos;
 mod cli;
 mod doctor;
 mod explain;
@@ -32,6 +33,7 @@ mod real_kernel;
 mod recipes;
 mod refusals;
 mod reproducible;
+mod resume;
 mod signature;
 mod signature_kinds;
 mod size;

@@ -67,7 +67,26 @@ fn rpmbuild_gets_what_was_planned<'a>(sandbox: &'a Sandbox) {
         assert!(call.args.iter().any(|arg| arg == word), "{word} in {:?}", call.args);
     }
     let names: Vec<_> = call.env.keys().map(String::as_str).collect();
-    assert_eq!(names, ["HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER"]);
+    assert_eq!(
+        names,
+        [
+            "GZIP",
+            "HOME",
+            "HOSTCFLAGS",
+            "KBUILD_BUILD_HOST",
+            "KBUILD_BUILD_TIMESTAMP",
+            "KBUILD_BUILD_USER",
+            "KBUILD_BUILD_VERSION",
+            "LANG",
+            "LC_ALL",
+            "LOGNAME",
+            "PATH",
+            "SOURCE_DATE_EPOCH",
+            "TMPDIR",
+            "TZ",
+            "USER",
+        ]
+    );
 }
 
 #[test]

@@ -50,3 +50,36 @@ fn el7_twice_gives_the_same_packages() {
 fn el9_twice_gives_the_same_packages() {
     are_the_same("el9");
 }
+
+#[test]
+fn a_build_is_made_twice_and_compared() {
+    if !require("rpmbuild") {
+        return;
+    }
+    for sandbox in [Sandbox::new(), Sandbox::of_ordinary_user()] {
+        let srpm = sandbox.srpm(&Toy::unmodified());
+        let outcome = sandbox.ipvs(&srpm, "20").args(["--profile", "fleet", "--check-reproducible"]).exits(0);
+        outcome.prints("\nbuilt twice, in different directories: all 4 packages are the same, byte for byte\n");
+        assert!(!sandbox.out().join("again").exists());
+        sandbox.no_process_is_left();
+    }
+}
+
+#[test]
+fn what_differs_is_named_down_to_the_section() {
+    if !require("rpmbuild") || !require("objcopy") {
+        return;
+    }
+    // Each build writes its directory into the module, as a careless Makefile would.
+    let script = "printf 'srcdir=%s\\0' \"$PWD\" > info\n\
+                  find $RPM_BUILD_ROOT -name ip_vs.ko | while read -r ko; do objcopy --add-section .where=info $ko; done";
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::new().script("%install", script).pack());
+    let outcome = sandbox.ipvs(&srpm, "20").args(["--profile", "fleet", "--check-reproducible"]).exits(9);
+    outcome.says("packages are not the same in two builds; the first difference of each:\n");
+    outcome.says("ip_vs.ko: section .where, byte ").says(": `rpmbuild/BUILD/k` and `again/rpmbuild/B`");
+    outcome.says("hint: the second build is in `");
+    assert!(sandbox.out().join("again/manifest.json").is_file());
+    // The first build is whole.
+    outcome.prints("proof that it has 2^20 = 1048576 buckets");
+}

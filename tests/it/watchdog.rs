@@ -30,7 +30,9 @@ fn a_build_that_takes_too_long_is_ended() {
         // It is not silent: it computes.
         let args = ["--timeout", "4", "--silence-timeout", "1h"];
         let outcome = is_stopped(&Sandbox::new(), "while :; do :; done", &args, 8);
-        outcome.says("it took 4 s, which is as long as it may").says("hint: give it a longer `--timeout`");
+        outcome
+            .says("it took 4 s, which is as long as it may")
+            .says("hint: give it a longer `--timeout`, and let it go on with `--resume-build`");
     }
 }
 
@@ -73,6 +75,35 @@ fn a_build_is_stopped_before_its_disk_is_full() {
     // A megabyte every tenth of a second.
     let fill = "i=0; while :; do dd if=/dev/zero of=fill.$i bs=1M count=1 status=none; i=$((i+1)); sleep 0.1; done";
     let outcome = is_stopped(&sandbox, fill, &["--min-free", "24MiB"], 4);
-    outcome.says("MiB are left on its file system, expected at least 24 MiB").says("hint: make room there");
+    outcome.says(" MiB are left on its file system, expected at least 24").says("hint: make room there");
     assert!(!outcome.stderr.contains("No space left"), "{outcome}");
+}
+
+#[test]
+fn root_feeds_entropy_where_it_is_short_and_stops_with_the_build() {
+    if !require("rpmbuild") || !require_root() || !require("unshare") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // This machine's kernel does not run out of entropy: one that does, as its files in /proc say.
+    let (size, left) = (sandbox.input("poolsize", "4096\n"), sandbox.input("entropy_avail", "120\n"));
+    let tools = sandbox.path().join("bin");
+    sandbox.fake("rngd", "exec /bin/sleep 300");
+    let mounts = format!(
+        "cd /proc/sys/kernel/random && mount --bind {} poolsize && mount --bind {} entropy_avail && exec \"$@\"",
+        size.display(),
+        left.display()
+    );
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    let build = || sandbox.ipvs(&srpm, "20").args(["--profile", "fleet"]);
+    let through = ["unshare", "-m", "sh", "-c", &mounts, "sh"];
+    let outcome = build().through(&through).env("PATH", &path).exits(0);
+    outcome.says("note: there is little entropy: rngd feeds it from /dev/urandom while this builds");
+    let calls: Vec<_> = fs_err::read_dir(sandbox.path().join("record/rngd")).unwrap().collect();
+    assert_eq!(calls.len(), 1);
+    sandbox.no_process_is_left();
+    // Where there is enough of it, nobody is started.
+    build().env("PATH", &path).exits(0).does_not_say("entropy: rngd");
+    assert_eq!(fs_err::read_dir(sandbox.path().join("record/rngd")).unwrap().count(), 1);
 }

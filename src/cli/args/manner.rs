@@ -9,10 +9,17 @@ use crate::pipeline::manner::{Limits, Manner};
 
 /// How a build runs.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Running {
     /// Start from nothing: take nothing of an earlier run
     #[arg(long)]
     pub fresh: bool,
+    /// Go on with the interrupted build of the same that is in the work directory: what it had compiled is put back
+    #[arg(long, conflicts_with = "fresh")]
+    pub resume_build: bool,
+    /// Build twice, in different directories, and compare the packages
+    #[arg(long, conflicts_with = "until")]
+    pub check_reproducible: bool,
     /// Wait for another kbuild that works in the same place, instead of giving up
     #[arg(long)]
     pub wait: bool,
@@ -32,6 +39,6 @@ impl From<&Running> for Manner {
         let time = |seconds: Option<f64>| seconds.map(Duration::from_secs_f64);
         let limits =
             Limits { total: time(running.timeout), silence: time(running.silence_timeout), room: running.min_free };
-        Self { fresh: running.fresh, wait: running.wait, limits }
+        Self { fresh: running.fresh, resume: running.resume_build, wait: running.wait, limits }
     }
 }

@@ -17,6 +17,18 @@ pub(super) struct Image<'a> {
     machine: Machine,
 }
 
+/// Returns the sections of any ELF file by name, with their bytes; nothing for other files.
+pub(in crate::proof) fn sections(elf: &[u8]) -> Option<Vec<(String, &[u8])>> {
+    let file = elf.starts_with(MAGIC).then(|| object::File::parse(elf).ok()).flatten()?;
+    let ranges = file.sections().filter_map(|section| Some((section.name().ok()?.to_owned(), section.file_range()?)));
+    ranges
+        .map(|(name, (start, size))| {
+            let start = usize::try_from(start).ok()?;
+            Some((name, elf.get(start..start.checked_add(usize::try_from(size).ok()?)?)?))
+        })
+        .collect()
+}
+
 /// A position in the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {

@@ -169,6 +169,15 @@ impl Running {
         kill(Pid::from_raw(self.pid()), signal).unwrap();
     }
 
+    /// What it has said on stderr so far.
+    pub(crate) fn so_far(&self) -> String {
+        let mut bytes = vec![0; 1 << 20];
+        // At a place of our own: the child writes where the file's own is.
+        let length = std::os::unix::fs::FileExt::read_at(&self.stderr, &mut bytes, 0).unwrap();
+        bytes.truncate(length);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// Whether it has not ended yet.
     pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

@@ -1,0 +1,206 @@
+//! Going on with a build that was interrupted, in the tree that it left.
+//!
+//! rpmbuild itself is never shortened: packages of `--short-circuit` cannot be installed (`rpmlib(ShortCircuited)`, rpm 4.8
+//! and later). A resumed build is a whole one, `%prep` and `make mrproper` included. Only then, before the first `make` that
+//! compiles, is put back what the interrupted build had compiled (see [`thaw`]), and make finds that it has less to do.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use walkdir::WalkDir;
+
+use super::Error;
+use crate::command::{Command, quote};
+use crate::event::Reporter;
+use crate::plan::Layout;
+use crate::plan::fingerprint::Fingerprint;
+use crate::plan::layout::text;
+use crate::sys::files::{self, Stamp};
+
+/// What stands before make on `PATH`.
+const WRAPPER: &str = include_str!("../../templates/resume-make");
+/// What was written this shortly before the last file may be half a file.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
+/// The mark of a tree that was put back, in place of the tree.
+const THAWED: &str = ".thawed";
+
+/// What is being built in the work directory.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Begun {
+    fingerprint: Fingerprint,
+}
+
+/// Notes what is being built, before it is.
+pub(super) fn begin(layout: &Layout, fingerprint: &Fingerprint) -> Result<(), Error> {
+    let begun = serde_json::to_vec(&Begun { fingerprint: fingerprint.clone() });
+    let begun = begun.map_err(|error| failed(error.into()))?;
+    files::replace_text(&layout.begun(), &begun).map_err(failed)
+}
+
+/// Removes what only a resumed build needs.
+pub(super) fn end(layout: &Layout) -> Result<(), Error> {
+    for path in [layout.begun(), layout.kept(), layout.masquerade()] {
+        if fs_err::symlink_metadata(&path).is_ok() {
+            files::remove(&path).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts aside the tree of an interrupted build of the same, if there is one; says so, or why not.
+pub(super) fn keep(layout: &Layout, now: &Fingerprint, reporter: &dyn Reporter) -> Result<bool, Error> {
+    let begun = fs_err::read(layout.begun()).ok().and_then(|text| serde_json::from_slice::<Begun>(&text).ok());
+    let Some(begun) = begun else {
+        reporter.note("there is no interrupted build to go on with: it begins anew".into());
+        return Ok(false);
+    };
+    let differences = begun.fingerprint.differences(now);
+    if !differences.is_empty() {
+        let why = differences.join(", ");
+        reporter.note(format!("the interrupted build was another one ({why}): it begins anew"));
+        return Ok(false);
+    }
+    let (build, kept) = (layout.build(), layout.kept());
+    // One that was put aside and not put back yet is further than what came after it.
+    let waits = |dir: &Path| {
+        let mut entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
+        entries.any(|entry| entry.file_name() != THAWED)
+    };
+    if !waits(&kept) {
+        if !waits(&build) {
+            reporter.note("the interrupted build left no tree to go on with: it begins anew".into());
+            return Ok(false);
+        }
+        files::remove_tree(&kept).map_err(failed)?;
+        fs_err::rename(&build, &kept).map_err(failed)?;
+    }
+    reporter
+        .note("what the interrupted build had compiled is put back after %prep, where its source is the same".into());
+    Ok(true)
+}
+
+/// Returns the build's command, with make masqueraded if a tree was put aside for it.
+pub(super) fn command(layout: &Layout, command: &Command) -> Result<Command, Error> {
+    let path = command.env.get("PATH").map_or("", String::as_str);
+    let make = path.split(':').map(|dir| Path::new(dir).join("make")).find(|make| make.is_file());
+    let Some(make) = make.filter(|_| layout.kept().is_dir()) else { return Ok(command.clone()) };
+    // By this process, since the program may lie where the building user cannot enter.
+    let kbuild = format!("/proc/{}/exe", std::process::id());
+    let values = [
+        ("{{ make }}", quote(&text(&make))),
+        ("{{ kbuild }}", kbuild),
+        ("{{ kept }}", quote(&text(&layout.kept()))),
+        ("{{ build }}", quote(&text(&layout.build()))),
+    ];
+    let script = values.iter().fold(WRAPPER.to_owned(), |script, (name, value)| script.replace(name, value));
+    let dir = layout.masquerade();
+    let file = dir.join("make");
+    fs_err::create_dir_all(&dir).map_err(failed)?;
+    files::replace_text(&file, script.as_bytes()).map_err(failed)?;
+    fs_err::set_permissions(&file, PermissionsExt::from_mode(0o755)).map_err(failed)?;
+    let mut command = command.clone();
+    command
+        .env
+        .insert("PATH".into(), format!("{}:{}", dir.display(), command.env.get("PATH").cloned().unwrap_or_default()));
+    Ok(command)
+}
+
+/// Puts back what was compiled in a tree: `kept` and `build` are the directories of all trees, then and now, and `tree` is
+/// one of the latter.
+///
+/// Only if both have the same configuration. A file that both have with the same content gets its old time back, so that
+/// make sees it as older than what was made from it; one that is another now keeps its new time, and what depends on it is
+/// made again. What only the old tree has is moved into the new one, but for what was written in the last moment, which may
+/// be half a file. Returns how many files were put back; nothing if there was no reason to.
+///
+/// # Errors
+/// Something could not be read or moved.
+pub fn thaw(kept: &Path, build: &Path, tree: &Path) -> std::io::Result<Option<u64>> {
+    let Ok(below) = tree.strip_prefix(build) else { return Ok(None) };
+    let old = kept.join(below);
+    let config = |tree: &Path| fs_err::read(tree.join(".config")).ok();
+    if config(&old).is_none() || config(&old) != config(tree) {
+        return Ok(None);
+    }
+    let mut old_files = Vec::new();
+    for entry in WalkDir::new(&old) {
+        let entry = entry?;
+        if !entry.file_type().is_dir() {
+            old_files.push((Stamp::of(entry.path())?, entry.into_path()));
+        }
+    }
+    let last = old_files.iter().map(|(stamp, _)| *stamp).max();
+    let mut count = 0;
+    for (stamp, path) in old_files {
+        let place: PathBuf = tree.join(path.strip_prefix(&old).unwrap_or(&path));
+        match fs_err::symlink_metadata(&place) {
+            Ok(details) if details.is_file() && path.is_file() && fs_err::read(&place)? == fs_err::read(&path)? => {
+                stamp.set(&place)?;
+            }
+            Err(_) if last.is_some_and(|last| stamp.is_before(last, LAST_MOMENT)) => {
+                if let Some(dir) = place.parent() {
+                    fs_err::create_dir_all(dir)?;
+                }
+                fs_err::rename(&path, &place)?;
+                count += 1;
+            }
+            _ => {}
+        }
+    }
+    files::remove_tree(&old)?;
+    fs_err::write(kept.join(THAWED), "")?;
+    Ok(Some(count))
+}
+
+fn failed(source: std::io::Error) -> Error {
+    Error::io("the interrupted build cannot be put aside", source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tree with files, each with its age in seconds.
+    fn lay(dir: &Path, files: &[(&str, &str, u64)]) {
+        for (name, text, age) in files {
+            let path = dir.join(name);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(&path, text).unwrap();
+            Stamp::at(1_000_000 - age).set(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_was_compiled_is_put_back_where_its_source_is_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let (kept, build) = (dir.path().join("kept"), dir.path().join("BUILD"));
+        let old = [("a.c", "a", 100), ("b.c", "b", 100), (".config", "X=y", 90), ("a.o", "A", 80), ("d/b.o", "B", 70)];
+        lay(&kept.join("k/linux"), &old);
+        lay(&kept.join("k/linux"), &[("last.o", "hal", 50), ("x.o", "x", 51)]);
+        let tree = build.join("k/linux");
+        lay(&tree, &[("a.c", "a", 10), ("b.c", "b2", 10), (".config", "X=y", 5)]);
+        assert_eq!(thaw(&kept, &build, &tree).unwrap(), Some(2));
+        let ages = [("a.c", 100), ("b.c", 10), (".config", 90), ("a.o", 80), ("d/b.o", 70)];
+        for (name, age) in ages {
+            assert_eq!(Stamp::of(&tree.join(name)).unwrap(), Stamp::at(1_000_000 - age), "{name}");
+        }
+        assert!(!tree.join("last.o").is_file() && !tree.join("x.o").is_file());
+        // Once is enough.
+        assert_eq!(thaw(&kept, &build, &tree).unwrap(), None);
+    }
+
+    #[test]
+    fn another_configuration_or_another_place_gets_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (kept, build) = (dir.path().join("kept"), dir.path().join("BUILD"));
+        lay(&kept.join("linux"), &[(".config", "X=y", 90), ("a.o", "A", 80), ("b.o", "B", 10)]);
+        let tree = build.join("linux");
+        lay(&tree, &[(".config", "X=m", 5)]);
+        assert_eq!(thaw(&kept, &build, &tree).unwrap(), None);
+        assert!(kept.join("linux/a.o").is_file() && !tree.join("a.o").is_file());
+        assert_eq!(thaw(&kept, &build, dir.path()).unwrap(), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! What the packages of a build depend on, by content: the same fingerprint, the same packages.
+//!
+//! It is kept as named parts and not as one digest, so that a difference can be told.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::step::{Moment, Step};
+use super::{Plan, SourceUsed};
+use crate::command::Command;
+use crate::edit::config::Setting;
+
+/// The macro that says how many processes compile at a time, which changes no package.
+const JOBS: &str = "_smp_mflags ";
+
+/// What packages depend on: the name of each thing, for people, and its content or digest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(BTreeMap<String, String>);
+
+impl Fingerprint {
+    /// Returns what the packages of a plan depend on; nothing for plans whose packages take no time, and for trees.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Option<Self> {
+        let SourceUsed { sha256, .. } = plan.source.as_ref()?;
+        let mut parts: BTreeMap<String, String> = [
+            ("kbuild itself", plan.kbuild.clone()),
+            ("the recipe", plan.recipe.sha256.clone()),
+            ("the source package", sha256.clone()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        let mut built = false;
+        for step in &plan.steps {
+            match step {
+                Step::Edit { edits } => {
+                    let edits = edits.iter().map(|edit| (format!("the edit of `{}`", edit.file), edit.sha256.clone()));
+                    parts.extend(edits);
+                }
+                Step::Build { command, gate, .. } if gate.moment == Moment::BeforeBuild => {
+                    built = true;
+                    parts.extend(of_command(command));
+                    let wanted: Vec<String> = gate.expected.iter().map(Setting::line).collect();
+                    parts.insert("the options that are asked for".into(), wanted.join(", "));
+                }
+                _ => {}
+            }
+        }
+        built.then_some(Self(parts))
+    }
+
+    /// Adds what is only known on the machine: a program and what it calls itself.
+    pub fn add(&mut self, program: &str, version: &str) {
+        self.0.insert(format!("the {program} of this machine"), version.to_owned());
+    }
+
+    /// Names what is not the same in the other one.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let names = self.0.keys().chain(other.0.keys().filter(|name| !self.0.contains_key(*name)));
+        names.filter(|name| self.0.get(*name) != other.0.get(*name)).cloned().collect()
+    }
+}
+
+fn of_command(command: &Command) -> [(String, String); 2] {
+    let same = |word: &&String| !word.starts_with(JOBS);
+    let words: Vec<String> = command.args.iter().filter(same).map(|word| crate::command::quote(word)).collect();
+    let program = command.program.display();
+    let environment: Vec<String> = command.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    [
+        ("rpmbuild's command line".into(), format!("{program} {}", words.join(" "))),
+        ("rpmbuild's environment".into(), environment.join("\n")),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_named_on_both_sides() {
+        let of = |parts: &[(&str, &str)]| {
+            Fingerprint(parts.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        };
+        let (a, b) = (of(&[("x", "1"), ("y", "1"), ("z", "1")]), of(&[("w", "1"), ("x", "1"), ("y", "2")]));
+        assert_eq!(a.differences(&b), ["y", "z", "w"]);
+        assert_eq!(a.differences(&a), [""; 0]);
+    }
+
+    #[test]
+    fn the_number_of_jobs_does_not_count_and_everything_else_does() {
+        let command = |args: &[&str]| Command::new("/usr/bin/rpmbuild").args(args.iter().copied());
+        let parts = |args: &[&str]| of_command(&command(args));
+        let one = parts(&["-bb", "--define", "_smp_mflags -j1", "k.spec"]);
+        assert_eq!(one, parts(&["-bb", "--define", "_smp_mflags -j64", "k.spec"]));
+        assert_ne!(one, parts(&["-ba", "--define", "_smp_mflags -j1", "k.spec"]));
+        let env = command(&["-bb"]).with_env([("PATH".to_owned(), "/opt".to_owned())].into());
+        assert_ne!(of_command(&env), parts(&["-bb"]));
+    }
+}
