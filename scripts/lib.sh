@@ -21,7 +21,7 @@ fail() {
 }
 
 # rust: to compile kbuild. toy, kernel: to build a kernel that is none, and one
-# that is. boot: to start it. test, container, curl, bench: what these
+# that is. boot: to start it. test, container, bare, curl, bench: what these
 # scripts use besides.
 # shellcheck disable=SC2034 # lacking takes them by name
 declare -A debian=(
@@ -31,6 +31,7 @@ declare -A debian=(
     [boot]="qemu-system-x86 busybox-static"
     [test]="faketime gnupg gnupg1 kmod nginx-light openssl python3-venv rpmlint"
     [container]="buildah debootstrap"
+    [bare]="debootstrap"
     [curl]="curl ca-certificates"
     [bench]="time"
 )
@@ -97,7 +98,7 @@ not_in_el() {
         command -v busybox > /dev/null || without+=$'\n    a statically linked busybox: put one on PATH'
         command -v qemu-system-x86_64 > /dev/null || export KBUILD_QEMU_SYSTEM_X86_64=/usr/libexec/qemu-kvm
     fi
-    [[ " $* " != *" container "* ]] || without+=$'\n    debootstrap and a Debian mirror: run this on Debian'
+    [[ " $* " != *" container "* && " $* " != *" bare "* ]] || without+=$'\n    debootstrap and a Debian mirror: run this on Debian'
     [[ ! $without ]] || fail 4 "these are packages on Debian only:$without"
 }
 

@@ -6,6 +6,7 @@ use crate::explain::{self, Cause, Outcome, show};
 use crate::ipvs::size;
 use crate::nearest::nearest;
 use crate::pipeline::fetch;
+use crate::plan::preflight::Finding;
 use crate::proof::inside;
 use crate::proof::packages::FindError;
 use crate::recipe::builtin;
@@ -77,6 +78,14 @@ pub enum Error {
     NotReady {
         /// How many.
         problems: usize,
+    },
+    /// Something was found before a build that would stop it.
+    #[error("{}", told(problems))]
+    Preflight {
+        /// What.
+        problems: Vec<Finding>,
+        /// The command that installs what is missing.
+        install: Option<String>,
     },
     /// Two builds of the same gave other packages.
     #[error("{} of {of} packages are not the same in two builds; the first difference of each:\n  {}", differ.len(), differ.join("\n  "))]
@@ -168,7 +177,11 @@ impl Error {
             Self::Plan(error) => error.exit_code(),
             Self::Pipeline(error) => error.exit_code(),
             Self::NotReproducible { .. } | Self::Compare(inside::Error::Package(_)) | Self::Differ => 9,
-            Self::Compare(inside::Error::Io(_)) | Self::Host { .. } | Self::NotReady { .. } | Self::Fetch(_) => 4,
+            Self::Compare(inside::Error::Io(_))
+            | Self::Host { .. }
+            | Self::NotReady { .. }
+            | Self::Preflight { .. }
+            | Self::Fetch(_) => 4,
         }
     }
 
@@ -185,6 +198,7 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Preflight { problems, install } => Some(preflight_hint(problems, install.as_deref())),
             Self::Plan(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),
             Self::Size(error) => Some(error.hint()),
@@ -235,6 +249,37 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// What stops a build: one thing, or a line each.
+fn told(problems: &[Finding]) -> String {
+    let head = "this machine cannot build it: ";
+    match problems {
+        [only] if only.can_be_ignored() => format!("{head}{only}"),
+        [only] => only.found.clone(),
+        several => {
+            let lines: Vec<String> = several.iter().map(|finding| format!("\n  - {finding}")).collect();
+            format!("{head}{} problems{}", several.len(), lines.concat())
+        }
+    }
+}
+
+/// What to do about all of it.
+fn preflight_hint(problems: &[Finding], install: Option<&str>) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mends = |command: &&str| problems.iter().any(|finding| finding.fix.as_deref() == Some(*command));
+    if let Some(command) = install.filter(mends) {
+        lines.push(format!("install what is missing with `{command}`; as root, `--install-deps` does that"));
+    }
+    for fix in problems.iter().filter_map(|finding| finding.fix.as_deref()).filter(|fix| Some(*fix) != install) {
+        if !lines.iter().any(|line| line == fix) {
+            lines.push(fix.to_owned());
+        }
+    }
+    if problems.iter().all(Finding::can_be_ignored) {
+        lines.push("if that is wrong, `--ignore-preflight` builds all the same".to_owned());
+    }
+    lines.join("\n      ")
 }
 
 /// Returns an error's text with those of its causes, each said once.

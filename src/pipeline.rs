@@ -16,6 +16,7 @@ pub mod ledger;
 mod log;
 pub mod manifest;
 pub mod manner;
+pub mod measured;
 mod module;
 pub mod out;
 mod package;

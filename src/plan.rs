@@ -38,11 +38,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use choose::{Choice, by_content, by_release};
-pub use decide::{Subject, decide, host_ready};
+pub use decide::{Subject, decide};
 pub use devel::{Devel, DevelUsed};
 pub use error::Error;
 pub use host::Host;
 pub use layout::Layout;
+pub use release::build_requires;
 pub use request::Request;
 pub use routes::{Comparison, Route};
 pub use source::Source;

@@ -3,6 +3,7 @@
 pub mod builtin;
 pub(crate) mod check;
 pub(crate) mod keys;
+pub mod packages;
 pub mod table;
 
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@ pub mod explain;
 pub mod host;
 pub mod manner;
 pub mod module;
+pub mod preflight;
 pub mod routes;
 pub mod size;
 pub mod work;
@@ -23,6 +24,7 @@ pub use diff::Diff;
 pub use doctor::Doctor;
 pub use explain::Explain;
 use host::Host;
+pub use preflight::Preflight;
 use routes::Routes;
 use size::Size;
 
@@ -174,6 +176,9 @@ pub struct Build {
     /// How it runs.
     #[command(flatten)]
     pub running: manner::Running,
+    /// What is looked at before.
+    #[command(flatten)]
+    pub preflight: Preflight,
     /// Boot the result in QEMU and see what it says (level 5)
     #[arg(long)]
     pub boot: bool,

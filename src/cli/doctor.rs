@@ -1,33 +1,22 @@
 //! `kbuild doctor`: whether this machine can build a kernel, all findings at once.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::args::Doctor;
 use super::render::Format;
 use super::vouch::Judged;
-use super::{Edge, Output, fetch, prepare, vouch};
-use crate::command::Command;
+use super::{Edge, Output, fetch, machine, preflight, prepare, vouch};
 use crate::error::Error;
 use crate::event::Stage;
-use crate::pipeline;
-use crate::plan::preflight::{self, Finding, Room, Subject, Survey, Weight};
+use crate::pipeline::{self, measured};
+use crate::plan::host::Builder;
+use crate::plan::preflight::{Judgement, Ready, Subject};
 use crate::plan::source::{kept_of_tree, wanted, wanted_of_tree};
+use crate::plan::{self, Route, Source, build_requires};
 use crate::recipe::Recipe;
-use crate::rpm::source::{self, Contents, InTree};
+use crate::rpm::source::{self, InTree};
 use crate::sys::probe::{self, Facts};
-use crate::sys::{exec, survey, user};
-
-/// Programs whose versions matter, and how each is asked.
-const PROGRAMS: [(&str, &[&str]); 6] = [
-    ("gcc", &["-dumpfullversion", "-dumpversion"]),
-    ("make", &["--version"]),
-    ("perl", &["-v"]),
-    ("gpg", &["--version"]),
-    ("rpmbuild", &["--version"]),
-    ("python3", &["--version"]),
-];
 
 pub(super) fn run(edge: &Edge, args: &Doctor) -> Result<Output, Error> {
     let facts = probe::facts();
@@ -38,37 +27,59 @@ pub(super) fn run(edge: &Edge, args: &Doctor) -> Result<Output, Error> {
         (None, None) => return Err(Error::Usage("say `--release R`, `--srpm FILE|URL` or `--recipe NAME`".into())),
     };
     let work = prepare::absolute(args.work.as_deref().unwrap_or(&facts.default_work))?;
-    let jobs = args.jobs.unwrap_or(facts.cpus);
-    let none = BTreeMap::new();
-    let judge = || {
-        let subject = Subject {
-            recipe: &recipe,
-            profile: args.profile.into(),
-            size: package.as_ref().map(|package| package.size),
-            texts: package.as_ref().map_or(&none, |package| &package.contents.texts),
-            tree: package.as_ref().map_or(&none, |package| &package.contents.tree),
-        };
-        preflight::judge(&look(&facts, &work, jobs), &subject)
-    };
-    let mut findings = judge();
-    if args.install_deps {
-        install(edge, &findings)?;
-        findings = judge();
+    let source = package.as_ref().map(|package| &package.source);
+    let mut judgement = judge(args, &facts, &work, &recipe, source)?;
+    if args.install_deps && preflight::install(edge, &judgement)? {
+        judgement = judge(args, &probe::facts(), &work, &recipe, source)?;
     }
     let text = match edge.format {
-        Format::Json => findings.iter().filter_map(|each| Some(serde_json::to_string(each).ok()? + "\n")).collect(),
-        Format::Human | Format::Plain => table(&findings),
+        Format::Json => {
+            let lines = judgement.findings.iter().filter_map(|each| serde_json::to_string(each).ok());
+            lines.map(|line| line + "\n").collect()
+        }
+        Format::Human | Format::Plain => preflight::table(&judgement) + &preflight::earlier(&judgement),
     };
-    let problems = findings.iter().filter(|finding| finding.weight == Weight::Problem).count();
+    let problems = judgement.problems(false).count();
     let error = (problems > 0).then_some(Error::NotReady { problems });
     Ok(Output { text, error })
+}
+
+/// Judges the machine as `kbuild ipvs` would for its default, kernel packages.
+fn judge(
+    args: &Doctor,
+    facts: &Facts,
+    work: &Path,
+    recipe: &Recipe,
+    source: Option<&Source>,
+) -> Result<Judgement, Error> {
+    let none = BTreeMap::new();
+    let builder = machine::builder(facts, None)?;
+    let place = machine::our_own(machine::place(work, &machine::worker(facts, &builder)));
+    let making = matches!(builder, Builder::Missing(_)).then_some("useradd");
+    let needed = ["rpmbuild"].into_iter().chain(making);
+    let missing = needed.filter(|name| !facts.tools.contains_key(*name)).map(str::to_owned).collect();
+    let ready = Ready { missing, directories: place.refused_as_finding().into_iter().collect(), ..Ready::default() };
+    let profile = args.profile.into();
+    let requires = source.and_then(|source| build_requires(recipe, source, profile, [&[], &[]], &facts.arch));
+    let subject = Subject {
+        recipe,
+        route: Route::Kernel,
+        profile,
+        size: source.map(|source| source.header.size),
+        requires: requires.as_deref(),
+        missing: &ready.missing,
+        texts: source.map_or(&none, |source| &source.texts),
+        tree: source.map_or(&none, |source| &source.tree),
+    };
+    let key = measured::key(&recipe.name, profile, &facts.arch);
+    let people = machine::people(facts, &builder);
+    Ok(plan::preflight::judge(&preflight::look(facts, work, args.jobs, people, Some(key)), &ready, &subject))
 }
 
 /// A source package that was read.
 struct Package {
     recipe: Recipe,
-    size: u64,
-    contents: Contents,
+    source: Source,
 }
 
 /// Reads the source package, if one was named.
@@ -79,73 +90,11 @@ fn package(edge: &Edge, args: &Doctor, facts: &Facts) -> Result<Option<Package>,
     }
     let given = vouch::given(&args.origin)?;
     let obtained = fetch::named(edge, srpm, release, recipe, &args.origin, facts)?;
-    let Judged { header, choice, .. } = vouch::judged(edge, &obtained, given, recipe, &args.origin)?;
+    let Judged { header, choice, voucher, .. } = vouch::judged(edge, &obtained, given, recipe, &args.origin)?;
     let in_tree = InTree { wanted: &wanted_of_tree, keep: &kept_of_tree };
     let mut progress = pipeline::bytes(&*edge.reporter, Stage::Inspect, "reading the kernel's own sources".into());
     let contents = source::read(&obtained.path, &wanted, &in_tree, &mut progress)?;
     let no_family = || Error::Usage(format!("`{}` is of no family: say `--recipe NAME`", header.nvr));
     let recipe = choice.map(|choice| choice.recipe).ok_or_else(no_family)?;
-    Ok(Some(Package { recipe, size: header.size, contents }))
-}
-
-/// Looks at the machine.
-fn look(facts: &Facts, work: &Path, jobs: u32) -> Survey {
-    let find = |name: &str| probe::find(&facts.path, name);
-    let versions = PROGRAMS
-        .iter()
-        .filter_map(|(name, args)| Some(((*name).to_owned(), survey::version(&find(name)?, args)?)))
-        .collect();
-    let room = survey::file_system(work).map(|system| Room {
-        kind: system.kind,
-        free: system.free,
-        inodes: system.inodes,
-        noexec: system.noexec,
-        folds_case: system.folds_case,
-    });
-    Survey {
-        distribution: survey::distribution(),
-        container: survey::container().map(str::to_owned),
-        versions,
-        default_pie: find("gcc").is_some_and(|gcc| survey::makes_pie(&gcc)),
-        packages: survey::installed(&find).map(|installed| (installed.manager, installed.names)),
-        work: work.to_owned(),
-        room,
-        memory: survey::memory(),
-        entropy: survey::entropy(),
-        secure_boot: survey::secure_boot(),
-        jobs,
-    }
-}
-
-/// Runs the command that installs what is missing.
-fn install(edge: &Edge, findings: &[Finding]) -> Result<(), Error> {
-    let missing = findings.iter().find(|finding| finding.what == preflight::PACKAGES && finding.fix.is_some());
-    let Some(fix) = missing.and_then(|finding| finding.fix.as_deref()) else { return Ok(()) };
-    let failed = |why: String| {
-        let source = std::io::Error::other(why);
-        Err(Error::Host { what: "the missing packages cannot be installed".into(), source })
-    };
-    if user::me().uid != 0 {
-        return failed(format!("only root can: `{fix}`"));
-    }
-    let mut words = fix.split(' ');
-    let program = words.next().and_then(|name| probe::find(&probe::facts().path, name)).unwrap_or_else(PathBuf::new);
-    let command = Command::new(program).args(words).with_env(probe::for_package_managers());
-    edge.reporter.note(fix.to_owned());
-    match exec::read(&command) {
-        Ok(_) => Ok(()),
-        Err(error) => failed(format!("{error}\nthe lists of packages may be old: `apt-get update`")),
-    }
-}
-
-fn table(findings: &[Finding]) -> String {
-    let mut text = String::new();
-    for Finding { weight, what, found, fix } in findings {
-        // Writing to a String does not fail.
-        let _ = writeln!(text, "{weight:8} {what:15} {found}");
-        if let Some(fix) = fix {
-            let _ = writeln!(text, "{:8} {:15} -> {fix}", "", "");
-        }
-    }
-    text
+    Ok(Some(Package { recipe, source: Source::new(header, voucher, contents) }))
 }

@@ -9,7 +9,7 @@ use super::args::Build;
 use super::prepare::Prepared;
 use super::render::Format;
 use super::vouch::Locked;
-use super::{Edge, Output, prepare, reproducible, worker};
+use super::{Edge, Output, preflight, prepare, reproducible, worker};
 use crate::error::Error;
 use crate::event::{Event, Stage};
 use crate::pipeline::manifest::Manifest;
@@ -25,7 +25,13 @@ use crate::sys::{entropy, lock, probe, processes, survey, user};
 const ACCOUNTS: &str = "/etc";
 
 pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
-    let Prepared { plans, srpm, locks } = prepare::plans(edge, args)?;
+    let mut prepared = prepare::plans(edge, args)?;
+    // What is there now makes another plan: programs have their paths in it.
+    if args.preflight.install_deps && preflight::install(edge, &prepared.judgement)? {
+        prepared = prepare::plans(edge, args)?;
+    }
+    let Prepared { plans, srpm, locks, judgement } = prepared;
+    preflight::enforce(edge, args.preflight, &judgement)?;
     for plan in &plans {
         if let Some(install) = &plan.install {
             pipeline::install::ready(install, &plan.uname_r)?;

@@ -5,24 +5,22 @@ use std::path::{Path, PathBuf};
 use super::Edge;
 use super::args::Build;
 use super::fetch;
+use super::machine::host;
+use super::preflight::Machine;
 use super::vouch::{self, Judged, Locked};
 use super::{devel, request};
 use crate::error::Error;
 use crate::event::{Event, Stage};
 use crate::ipvs::module::is_source;
-use crate::pipeline::{self, manifest::Manifest};
-use crate::plan::host::{Account, Builder, Host, Place, Refused};
-use crate::plan::request::{BaseConfig, Request};
+use crate::pipeline;
+use crate::plan::preflight::Judgement;
+use crate::plan::request::Request;
 use crate::plan::routes::module;
 use crate::plan::source::{is_patch, kept_of_tree, wanted, wanted_of_tree};
-use crate::plan::{self, Choice, Devel, Layout, Plan, Route, Source, Subject, routes};
+use crate::plan::{self, Choice, Devel, Plan, Route, Source, Subject, routes};
 use crate::recipe::{Recipe, builtin};
 use crate::rpm::source::{self, Header, InTree, Want};
 use crate::sys::probe::{self, Facts};
-use crate::sys::user::{self, Entry};
-
-/// Who builds when root starts kbuild and names nobody.
-const BUILDER: &str = "mockbuild";
 
 /// What a build needs.
 #[derive(Debug, Default)]
@@ -33,6 +31,8 @@ pub(super) struct Prepared {
     pub(super) srpm: PathBuf,
     /// What is to be noted of it, and of kernel-devel, once they are used.
     pub(super) locks: Vec<Locked>,
+    /// What was found out about the machine; there is no plan where that alone is a refusal.
+    pub(super) judgement: Judgement,
 }
 
 /// Makes a plan for each value asked for, and returns them with the source package. Nothing is done but that this is
@@ -42,12 +42,15 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Prepared, Error> {
     let mut requests = request::all(edge, args)?;
     let Some(first) = requests.first() else { return Ok(Prepared::default()) };
 
-    // Cheap refusals first: the host, then the header, then the payload.
     let work = absolute(args.work.as_deref().unwrap_or(&facts.default_work))?;
-    plan::host_ready(first, &host(&facts, args, &work, &first.out)?)?;
-
-    if let Some(prepared) = by_name(args, &facts, &requests, &work)? {
-        return Ok(prepared);
+    let machine = Machine::new(&facts, args, &work, &requests)?;
+    if let Some((prepared, recipe)) = by_name(args, &facts, &requests, &work)? {
+        return Ok(machine.judged(prepared, first, &recipe, None));
+    }
+    // What is refused anyhow is not fetched for.
+    if let (false, Some(release)) = (machine.ready().is_ready(), &args.release) {
+        let wanted = fetch::wanted(release, args.recipe.as_deref())?;
+        return Ok(Prepared { judgement: machine.judge(first, &wanted.recipe, None, None), ..Prepared::default() });
     }
     let given = vouch::given(&args.origin)?;
     let obtained = fetch::named(
@@ -90,6 +93,7 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Prepared, Error> {
     let seconds = started.elapsed().as_secs_f64();
     edge.reporter.report(&Event::StageFinished { stage: Stage::Inspect, seconds });
 
+    let first = first.clone();
     let decide = |source: &Source, requests: &[Request]| -> Result<Vec<Plan>, Error> {
         let plan = |request: &Request| {
             let host = host(&facts, args, &work, &request.out)?;
@@ -121,7 +125,8 @@ pub(super) fn plans(edge: &Edge, args: &Build) -> Result<Prepared, Error> {
         }
         plans => plans,
     };
-    Ok(Prepared { plans: plans?, srpm, locks })
+    let prepared = Prepared { plans: plans?, srpm, locks, ..Prepared::default() };
+    Ok(machine.judged(prepared, &first, &choice.recipe, Some(&source)))
 }
 
 /// Reads the headers that IPVS includes and kernel-devel lacks, if there are any: the tarball is read once more for them.
@@ -140,7 +145,12 @@ fn more_headers(srpm: &Path, source: &mut Source, devel: &Devel) -> Result<(), E
 
 /// Makes the plans of a route that needs no more than the release's name, or refuses one that works for no kernel of that
 /// name: nothing is fetched then. `None` if the source package is needed, or says more than the recipe does.
-fn by_name(args: &Build, facts: &Facts, requests: &[Request], work: &Path) -> Result<Option<Prepared>, Error> {
+fn by_name(
+    args: &Build,
+    facts: &Facts,
+    requests: &[Request],
+    work: &Path,
+) -> Result<Option<(Prepared, Recipe)>, Error> {
     let asked = args.routes.route.route();
     let Some(release) = &args.release else { return Ok(None) };
     if matches!(asked, Some(Route::Kernel | Route::Tree)) {
@@ -163,7 +173,7 @@ fn by_name(args: &Build, facts: &Facts, requests: &[Request], work: &Path) -> Re
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(Some(Prepared { plans, ..Prepared::default() }))
+    Ok(Some((Prepared { plans, ..Prepared::default() }, choice.recipe)))
 }
 
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, Error> {
@@ -191,132 +201,4 @@ pub(super) fn named(asked: &str) -> Result<Recipe, Error> {
     }
     let text = fs_err::read_to_string(asked).map_err(|source| Error::Input { what: "the recipe".into(), source })?;
     Ok(Recipe::parse(&text, asked)?)
-}
-
-/// Puts the facts about the machine together with what was asked.
-fn host(facts: &Facts, args: &Build, work: &Path, out: &Path) -> Result<Host, Error> {
-    let named = match &args.user {
-        Some(name) if *name == facts.me.name => None,
-        Some(name) => Some(name.as_str()),
-        None if facts.me.uid == 0 => Some(BUILDER),
-        None => None,
-    };
-    let unreadable = |source| Error::Host { what: "the account database cannot be read".into(), source };
-    let builder = match named {
-        None => Builder::Me,
-        Some(name) => match user::find(name).map_err(unreadable)? {
-            Some(entry) => Builder::Other(account(&entry)),
-            None => Builder::Missing(name.to_owned()),
-        },
-    };
-    // Nobody has more rights than an account that does not exist yet will have.
-    let worker = match &builder {
-        Builder::Me => facts.me.clone(),
-        Builder::Other(account) => Entry {
-            name: account.name.clone(),
-            uid: account.uid.unwrap_or(u32::MAX),
-            gid: account.gid.unwrap_or(u32::MAX),
-        },
-        Builder::Missing(name) => Entry { name: name.clone(), uid: u32::MAX, gid: u32::MAX },
-    };
-    let place = |path: &Path, user: &Entry| Place {
-        path: path.to_owned(),
-        refused: probe::unusable(path, user).map(|(why, hint)| Refused { why, hint }),
-    };
-    let at_work = place(work, &worker);
-    if let (Builder::Missing(name), Some(_)) = (&builder, &at_work.refused)
-        && user::find(name).map_err(unreadable)?.is_some()
-    {
-        // Another kbuild has just made both.
-        return host(facts, args, work, out);
-    }
-    Ok(Host {
-        me: account(&facts.me),
-        arch: facts.arch.clone(),
-        cpus: facts.cpus,
-        rpm_database: facts.rpm_database,
-        sh_is_bash: facts.sh_is_bash,
-        tools: facts.tools.clone(),
-        path: facts.path.clone(),
-        work: our_own(at_work, out),
-        out: apart(place(out, &facts.me), work),
-        tree: args
-            .routes
-            .tree
-            .as_deref()
-            .map(|dir| Ok::<_, Error>(room(&absolute(dir)?, &worker, work, out)))
-            .transpose()?,
-        running: facts.running.clone(),
-        running_config: running_config(args, facts),
-        out_holds: Manifest::read(out).map(|earlier| earlier.nvr),
-        builder,
-    })
-}
-
-/// Refuses a work directory with files that are not kbuild's, such as a home directory with somebody's `rpmbuild`: a
-/// build clears away what an earlier one left.
-fn our_own(mut work: Place, out: &Path) -> Place {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,:@=~".contains(byte);
-    if !work.path.as_os_str().as_encoded_bytes().iter().all(plain) {
-        work.refused = Some(Refused {
-            why: "rpm expands macros in this name, or a spec's scripts would split it".into(),
-            hint: "name another directory with `--work`: letters, digits and a few signs, no blanks".into(),
-        });
-    }
-    let mark = Layout { work: work.path.clone(), out: out.to_owned() }.lock();
-    let strange = fs_err::read_dir(&work.path).is_ok_and(|mut entries| entries.next().is_some());
-    if work.refused.is_none() && strange && fs_err::symlink_metadata(mark).is_err() {
-        work.refused = Some(Refused {
-            why: "it holds files that are not kbuild's".into(),
-            hint: "name an empty directory, or one that does not exist yet".into(),
-        });
-    }
-    work
-}
-
-/// The directory of the route `tree`: one that is empty or missing, which the building user can write to.
-fn room(dir: &Path, worker: &Entry, work: &Path, out: &Path) -> Place {
-    let refused = |why: String, hint: &str| Some(Refused { why, hint: hint.to_owned() });
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,@=~".contains(byte);
-    let another = "name a directory with `--tree` that is empty or does not exist yet";
-    let refused = if !dir.as_os_str().as_encoded_bytes().iter().all(plain) {
-        refused("make of a kernel splits names at blanks and colons".into(), another)
-    } else if probe::is_headers_tree(dir) {
-        refused(
-            "it is a headers tree of kernel-devel, without sources: make there ends with \"No rule to make target \
-             `missing-syscalls'\""
-                .into(),
-            another,
-        )
-    } else if fs_err::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
-        refused("it is not empty".into(), another)
-    } else if dir.starts_with(work) || dir.starts_with(out) {
-        refused("it is in the directory for work or for results".into(), another)
-    } else {
-        probe::unusable(dir, worker).map(|(why, hint)| Refused { why, hint })
-    };
-    Place { path: dir.to_owned(), refused }
-}
-
-/// The configuration of the running kernel, where a tree is to be made and none was named.
-fn running_config(args: &Build, facts: &Facts) -> Option<BaseConfig> {
-    let wanted = args.routes.tree.is_some() && args.routes.config.is_none();
-    let path = format!("/boot/config-{}", facts.running);
-    let text = wanted.then(|| fs_err::read_to_string(&path).ok()).flatten()?;
-    Some(BaseConfig { origin: path, text })
-}
-
-/// Refuses results below the work directory: a build clears that away, and it belongs to the building user.
-fn apart(mut out: Place, work: &Path) -> Place {
-    if out.path.starts_with(work) {
-        out.refused = Some(Refused {
-            why: format!("it is in the work directory `{}`", work.display()),
-            hint: "name another directory with `--out`".into(),
-        });
-    }
-    out
-}
-
-fn account(entry: &Entry) -> Account {
-    Account { name: entry.name.clone(), uid: Some(entry.uid), gid: Some(entry.gid) }
 }

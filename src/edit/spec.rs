@@ -194,6 +194,8 @@ pub struct Evaluated {
     pub version: Option<String>,
     /// The Release tag, likewise.
     pub release: Option<String>,
+    /// What the `BuildRequires` tags name, as far as that is known, without versions and in order.
+    pub build_requires: Vec<String>,
     /// The definitions of `buildid` that were carried out, in order.
     pub buildid: Vec<Definition>,
     /// Whether `buildid` was looked at to make the release.
@@ -219,6 +221,7 @@ impl Evaluated {
             name: None,
             version: None,
             release: None,
+            build_requires: Vec::new(),
             buildid: Vec::new(),
             consults_buildid: false,
             release_tag: None,

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use fs_err::File;
 
 use super::manifest::Manifest;
-use super::progress::{Estimates, Progress};
+use super::measured::Meter;
+use super::progress::Progress;
 use super::watchdog::Watchdog;
 use super::witness::{Signatures, Testimony};
 use super::{Context, Error, gate, resume};
@@ -21,10 +22,8 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     let layout = &context.plan.layout;
     let log_path = layout.log(Stage::Build);
     let mut log = File::create(&log_path).map_err(|source| Error::io("the build log cannot be written", source))?;
-    let estimates_file = layout.estimates();
-    let key = format!("{}/{}/{}", context.plan.recipe.name, context.plan.profile.name(), context.plan.arch);
-    let estimates = Estimates::new(&estimates_file, key);
-    let mut progress = Progress::new(layout.build(), estimates.get());
+    let mut meter = Meter::new(context.plan, command);
+    let mut progress = Progress::new(layout.build(), meter.earlier().map(|earlier| earlier.objects));
     let mut resolved: Vec<Finding> = Vec::new();
     let signatures = Signatures::builtin()?;
     let mut witness = signatures.watch();
@@ -33,16 +32,19 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     let reporter = context.reporter;
 
     let resumed = resume::command(layout, command)?;
+    let is_resumed = resumed != *command;
     let command = &resumed;
     reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| match moment {
         Moment::Started(group) => {
             progress.started(group);
+            meter.started(group);
             watchdog.started(group);
             Flow::Continue
         }
         Moment::Tick => {
             progress.tick(reporter);
+            meter.tick();
             reason = watchdog.tick(reporter);
             if reason.is_some() { Flow::Stop } else { Flow::Continue }
         }
@@ -51,7 +53,11 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
             let _ = writeln!(log, "{line}");
             watchdog.line();
             witness.take(line);
-            if progress.line(line) == Some("%build") && resolved.is_empty() {
+            let begins = progress.line(line).map(|phase| phase == "%build");
+            if begins.is_some() {
+                meter.room();
+            }
+            if begins == Some(true) && resolved.is_empty() {
                 resolved = gate::check(gate, &layout.build());
                 for finding in &resolved {
                     reporter.report(&super::proved(finding));
@@ -107,7 +113,10 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         return Err(gated(gate, gate::check(gate, Path::new("")), &layout.sources()));
     }
     progress.count();
-    estimates.set(progress.objects());
+    // `-bp` alone is no measure of a build, and neither is the rest of one.
+    if gate.moment == When::BeforeBuild && !is_resumed {
+        meter.finish(progress.objects());
+    }
     Ok(())
 }
 

@@ -3,14 +3,13 @@
 //! Kernel specs call `make -s`, which prints nothing. So the compile lines are counted where there are some, and
 //! where there are none, objects in BUILD are counted and the compiler's own command line is looked at.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use walkdir::WalkDir;
 
 use crate::event::{Event, Reporter, Stage, Unit};
-use crate::sys::{files, processes};
+use crate::sys::processes;
 
 /// How often the display is told.
 const SHOW: Duration = Duration::from_secs(1);
@@ -160,38 +159,6 @@ fn compiled_in(line: &str) -> Option<&str> {
     words.find(|word| !word.starts_with('['))
 }
 
-/// Earlier builds' counts, in estimates.json of the work directory.
-#[derive(Debug)]
-pub(super) struct Estimates<'a> {
-    file: &'a Path,
-    key: String,
-}
-
-impl<'a> Estimates<'a> {
-    pub(super) fn new(file: &'a Path, key: String) -> Self {
-        Self { file, key }
-    }
-
-    fn all(&self) -> BTreeMap<String, u64> {
-        let text = fs_err::read(self.file).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
-    }
-
-    /// Returns what an earlier build of this kind compiled.
-    pub(super) fn get(&self) -> Option<u64> {
-        self.all().get(&self.key).copied()
-    }
-
-    /// Notes what this build compiled. Only a display depends on it, so a failure is no error.
-    pub(super) fn set(&self, objects: u64) {
-        let mut all = self.all();
-        all.insert(self.key.clone(), objects);
-        if let Ok(text) = serde_json::to_vec_pretty(&all) {
-            let _ = files::replace_text(self.file, &text);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,16 +180,5 @@ mod tests {
             counter.see(present);
         }
         assert_eq!(counter.total(), 145);
-    }
-
-    #[test]
-    fn estimates_are_kept_by_kind() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("estimates.json");
-        let full = Estimates::new(&file, "el6/full".into());
-        assert_eq!(full.get(), None);
-        full.set(7);
-        Estimates::new(&file, "el6/fleet".into()).set(3);
-        assert_eq!(full.get(), Some(7));
     }
 }

@@ -4,8 +4,8 @@
 use super::commands;
 use super::error::BOOTABLE;
 use super::host::{Account, Builder};
+use super::preflight;
 use super::routes::{self, Comparison, Facts, Ipvs, Route, kernel, module, param, tree};
-use super::steps::QEMU;
 use super::{Choice, Error, Host, Layout, Plan, RecipeUsed, Request, SCHEMA, Source, SourceUsed, Step};
 use crate::ipvs::bits::Range;
 use crate::ipvs::sources::{self, TreeFacts};
@@ -132,7 +132,8 @@ impl Frame<'_> {
 /// The request cannot be met; nothing was done.
 pub fn decide(request: &Request, choice: &Choice, subject: Subject<'_>, host: &Host) -> Result<Plan, Error> {
     let recipe = &choice.recipe;
-    let user = host_ready(request, host)?;
+    // What the machine lacks is told by `preflight`, all at once; a plan can be made without it.
+    let user = preflight::builder(host).unwrap_or_else(|_| host.me.clone());
     let arch = request.arch.clone().unwrap_or_else(|| host.arch.clone());
     if !recipe.arches.contains(&arch) {
         let known = recipe.arches.join(", ");
@@ -182,52 +183,6 @@ pub fn decide(request: &Request, choice: &Choice, subject: Subject<'_>, host: &H
         Some(last) => plan.until(last),
         None => plan,
     })
-}
-
-fn builder(host: &Host) -> Result<Account, Error> {
-    let root = |user: &str| Error::RootBuilder { user: user.to_owned() };
-    match &host.builder {
-        Builder::Me if host.me.uid == Some(0) => Err(root(&host.me.name)),
-        Builder::Me => Ok(host.me.clone()),
-        Builder::Other(account) if account.uid == Some(0) => Err(root(&account.name)),
-        Builder::Other(Account { name, .. }) | Builder::Missing(name) if host.me.uid != Some(0) => {
-            Err(Error::NotRoot { me: host.me.name.clone(), user: name.clone() })
-        }
-        Builder::Other(account) => Ok(account.clone()),
-        Builder::Missing(name) => Ok(Account { name: name.clone(), uid: None, gid: None }),
-    }
-}
-
-/// Refuses what the host cannot do, whatever the source package is; returns who builds.
-///
-/// # Errors
-/// The account, a program or a directory is missing or cannot be used.
-pub fn host_ready(request: &Request, host: &Host) -> Result<Account, Error> {
-    let user = builder(host)?;
-    tools(request, host)?;
-    for place in [&host.work, &host.out].into_iter().chain(&host.tree) {
-        if let Some(refused) = &place.refused {
-            return Err(Error::Place { path: place.path.clone(), refused: refused.clone() });
-        }
-    }
-    Ok(user)
-}
-
-fn tools(request: &Request, host: &Host) -> Result<(), Error> {
-    let mut needed = vec!["rpmbuild"];
-    if request.boot {
-        needed.extend([QEMU, "busybox"]);
-    }
-    if request.route == Some(Route::Module) {
-        needed.extend(module::TOOLS);
-    }
-    if matches!(host.builder, Builder::Missing(_)) {
-        needed.push("useradd");
-    }
-    needed.extend(tree::tools(request));
-    let programs: Vec<String> =
-        needed.into_iter().filter(|name| !host.tools.contains_key(*name)).map(str::to_owned).collect();
-    if programs.is_empty() { Ok(()) } else { Err(Error::NoTools { programs }) }
 }
 
 /// The tree's own word counts; the recipe's where the tree says nothing.

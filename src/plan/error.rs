@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::host::Refused;
 use super::routes;
 use crate::edit::{self, spec};
 use crate::ipvs::bits::{Bits, MODULE, Range};
@@ -228,20 +227,6 @@ pub enum Error {
         /// The programs.
         programs: Vec<String>,
     },
-    /// rpmbuild would run as root.
-    #[error("`{user}` is root, and rpmbuild never runs as root")]
-    RootBuilder {
-        /// The user asked for.
-        user: String,
-    },
-    /// Only root can build as somebody else.
-    #[error("`{me}` cannot build as `{user}`: only root can")]
-    NotRoot {
-        /// Who started kbuild.
-        me: String,
-        /// Who was to build.
-        user: String,
-    },
     /// The directory for results holds those of another build.
     #[error("`{}` holds the results of {found}, and this build makes {nvr}", path.display())]
     OtherResults {
@@ -251,14 +236,6 @@ pub enum Error {
         found: String,
         /// What would be built.
         nvr: String,
-    },
-    /// A directory cannot be used.
-    #[error("cannot use `{}`: {}", path.display(), refused.why)]
-    Place {
-        /// The directory.
-        path: PathBuf,
-        /// Why not, and what to do.
-        refused: Refused,
     },
 }
 
@@ -295,11 +272,7 @@ impl Error {
             | Self::BootArch { .. }
             | Self::UnameTooLong { .. }
             | Self::NoFile { .. } => 3,
-            Self::NoTools { .. }
-            | Self::RootBuilder { .. }
-            | Self::NotRoot { .. }
-            | Self::OtherResults { .. }
-            | Self::Place { .. } => 4,
+            Self::NoTools { .. } | Self::OtherResults { .. } => 4,
             Self::Unsigned { .. }
             | Self::BadSignature { .. }
             | Self::NotPinned { .. }

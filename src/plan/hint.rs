@@ -1,6 +1,6 @@
 //! What to do about each reason for which there is no plan.
 
-use super::Error;
+use super::{Error, preflight};
 use crate::edit::{self, spec};
 use crate::ipvs::bits::MODULE;
 
@@ -56,11 +56,8 @@ impl Error {
                  recipe's `trust.sha256`"
                     .into()
             }
-            Self::NoTools { programs } => install_hint(programs),
-            Self::RootBuilder { .. } => "leave out `--user`: root builds as `mockbuild`, which it creates".into(),
-            Self::NotRoot { .. } => "leave out `--user`".into(),
+            Self::NoTools { programs } => preflight::on_both(programs),
             Self::OtherResults { .. } => "name another directory with `--out`, or move that one away".into(),
-            Self::Place { refused, .. } => refused.hint.clone(),
             Self::Edit(edit::Error::Missing { .. }) => {
                 "this source package is not laid out as its family's: pass a recipe that fits as `--recipe FILE`".into()
             }
@@ -89,27 +86,4 @@ fn in_tree_hint(paths: &[String], hook: Option<&str>) -> String {
             format!("add a patch that changes `{path}` to the source package: the spec leaves no hook for `--patch`")
         }
     }
-}
-
-/// Names the packages that bring the programs, on both kinds of host.
-fn install_hint(programs: &[String]) -> String {
-    let package = |program: &str, debian: bool| match (program, debian) {
-        ("rpmbuild", true) => "rpm",
-        ("rpmbuild", false) => "rpm-build",
-        ("qemu-system-x86_64", true) => "qemu-system-x86",
-        ("qemu-system-x86_64", false) => "qemu-kvm",
-        ("busybox", true) => "busybox-static",
-        ("useradd", true) => "passwd",
-        ("useradd", false) => "shadow-utils",
-        (other, _) => match other {
-            "gcc" => "gcc",
-            "make" => "make",
-            "depmod" => "kmod",
-            "strip" => "binutils",
-            "patch" => "patch",
-            _ => "busybox",
-        },
-    };
-    let all = |debian| programs.iter().map(|program| package(program, debian)).collect::<Vec<_>>().join(" ");
-    format!("install with `apt-get install {}` (Debian) or `dnf install {}` (EL)", all(true), all(false))
 }

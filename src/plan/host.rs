@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::preflight::{DIRECTORY, Finding, Weight};
 use super::request::BaseConfig;
 
 /// The machine and who uses it.
@@ -70,6 +71,16 @@ pub struct Place {
     pub path: PathBuf,
     /// Why it cannot be used, if so, and what to do.
     pub refused: Option<Refused>,
+}
+
+impl Place {
+    /// Returns what is wrong with it, as a finding.
+    #[must_use]
+    pub fn refused_as_finding(&self) -> Option<Finding> {
+        let refused = self.refused.as_ref()?;
+        let found = format!("cannot use `{}`: {}", self.path.display(), refused.why);
+        Some(Finding::new(Weight::Problem, DIRECTORY, found, Some(refused.hint.clone())))
+    }
 }
 
 /// Why a directory cannot be used.

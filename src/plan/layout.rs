@@ -224,10 +224,10 @@ impl Layout {
         self.work.join("again")
     }
 
-    /// How many objects earlier builds compiled, for the progress display.
+    /// What earlier builds took.
     #[must_use]
-    pub fn estimates(&self) -> PathBuf {
-        self.work.join("estimates.json")
+    pub fn measured(&self) -> PathBuf {
+        self.work.join("measured.json")
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the release becomes: worked out by evaluating the spec before and after the edit, and never taken on trust where
 //! that is possible.
 
+use super::request::ProfileName;
 use super::{Choice, Error, ReleaseUsed, Request, Source};
 use crate::edit::spec::{self, Carried, Carrier, Context, Dist, Sources};
 use crate::recipe::{DistPlace, Recipe};
@@ -25,15 +26,8 @@ pub(super) fn decide(
     let recipe = &choice.recipe;
     let header = &source.header.nvr;
     let sources = Sources::new(name, &source.texts);
-    let mut context = context(request, recipe, arch, &header.release);
-    let dist = match spec::dist_of(&sources, &context, header) {
-        Dist::AsItIs => None,
-        Dist::Define { value, .. } => Some(value),
-        Dist::Unknown => (recipe.spec.dist == DistPlace::Host).then(|| from_release(recipe, &header.release)).flatten(),
-    };
-    if let Some(dist) = &dist {
-        context.defines.insert("dist".into(), dist.clone());
-    }
+    let given = [&request.with, &request.without].map(Vec::as_slice);
+    let (context, dist) = told(recipe, &sources, header, (request.profile, given), arch);
     let carried = spec::carry(&sources, &context, request.buildid.as_str(), header)?;
     if !carried.evaluated && choice.is_detected() {
         let unknown: Vec<String> = carried.unknown.iter().map(ToString::to_string).collect();
@@ -60,16 +54,49 @@ fn carrier(carried: &Carried) -> String {
     format!("`{}` line {}: {how}", carried.file, carried.line)
 }
 
-/// What rpmbuild will be told, as far as the spec can see it.
-fn context(request: &Request, recipe: &Recipe, arch: &str, release: &str) -> Context {
-    let profile = recipe.profiles.get(request.profile.name()).cloned().unwrap_or_default();
-    let all = |each: [&[String]; 3]| each.concat();
-    Context {
+/// Returns what a spec names as `BuildRequires` when it is built with this profile and these `--with` and `--without`,
+/// in alphabetical order; `None` if there is no spec, or more than one.
+#[must_use]
+pub fn build_requires(
+    recipe: &Recipe,
+    source: &Source,
+    profile: ProfileName,
+    given: [&[String]; 2],
+    arch: &str,
+) -> Option<Vec<String>> {
+    let name = source.spec(recipe).ok()?;
+    let sources = Sources::new(&name, &source.texts);
+    let (context, _) = told(recipe, &sources, &source.header.nvr, (profile, given), arch);
+    let mut names = spec::evaluate(&sources, &context).build_requires;
+    names.sort_unstable();
+    names.dedup();
+    Some(names)
+}
+
+/// What rpmbuild will be told, as far as the spec can see it, and the `%dist` among it if that is given.
+fn told(
+    recipe: &Recipe,
+    sources: &Sources<'_>,
+    header: &Nvr,
+    (profile, [with, without]): (ProfileName, [&[String]; 2]),
+    arch: &str,
+) -> (Context, Option<String>) {
+    let of_profile = recipe.profiles.get(profile.name()).cloned().unwrap_or_default();
+    let mut context = Context {
         target: arch.to_owned(),
-        defines: recipe.defines(release),
-        with: all([&recipe.build.with, &profile.with, &request.with]),
-        without: all([&recipe.build.without, &profile.without, &request.without]),
+        defines: recipe.defines(&header.release),
+        with: [recipe.build.with.as_slice(), &of_profile.with, with].concat(),
+        without: [recipe.build.without.as_slice(), &of_profile.without, without].concat(),
+    };
+    let dist = match spec::dist_of(sources, &context, header) {
+        Dist::AsItIs => None,
+        Dist::Define { value, .. } => Some(value),
+        Dist::Unknown => (recipe.spec.dist == DistPlace::Host).then(|| from_release(recipe, &header.release)).flatten(),
+    };
+    if let Some(dist) = &dist {
+        context.defines.insert("dist".into(), dist.clone());
     }
+    (context, dist)
 }
 
 /// Returns the `%dist` in a release, by the recipe's word: from the family's part on.

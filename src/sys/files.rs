@@ -42,6 +42,38 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
+/// Reads a plain file of at most so many bytes that somebody else may have put there: no link is followed, and nothing is
+/// waited for.
+///
+/// # Errors
+/// It is not there, is no plain file, is larger, or cannot be read.
+pub fn read_plain(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
+    use fs_err::os::unix::fs::OpenOptionsExt;
+    let flags = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
+    let file = fs_err::OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
+    let details = file.metadata()?;
+    if !details.is_file() || details.len() > largest {
+        return Err(io::Error::other(format!("`{}` is no plain file of a reasonable size", path.display())));
+    }
+    let mut text = Vec::new();
+    file.take(largest).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Returns how many bytes of the file system everything below a directory takes, and how many files that is. What cannot be
+/// looked at, or is gone by then, does not count.
+#[must_use]
+pub fn usage(dir: &Path) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    let entries = walkdir::WalkDir::new(dir).into_iter().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).fold((0, 0), |(bytes, count), details| {
+        // A file with several names counts once, in parts.
+        let links = details.nlink().max(1);
+        let parts = if details.is_dir() { 1 } else { links };
+        (bytes + details.blocks() * 512 / parts, count + 1)
+    })
+}
+
 /// Replaces a file by a temporary one beside it, so that a reader sees the old content or the new, never half.
 ///
 /// Returns size and SHA-256 of what was written.

@@ -10,7 +10,7 @@ use nix::unistd::{AccessFlags, access};
 use super::user::{self, Entry};
 
 /// Programs that a plan may name.
-const TOOLS: [&str; 12] = [
+pub(crate) const TOOLS: [&str; 12] = [
     "rpmbuild",
     "rpmspec",
     "useradd",

@@ -68,6 +68,19 @@ pub fn ticks(group: i32) -> u64 {
     all().filter(|process| process.group == group).fold(0, |sum, process| sum.wrapping_add(process.ticks))
 }
 
+/// Returns the memory that a process group has, in bytes: what all its processes have in memory together. Pages that
+/// several share count for each, so it is an upper bound.
+#[must_use]
+pub fn memory(group: i32) -> u64 {
+    // VmRSS of /proc/PID/status, in kB.
+    let resident = |process: Process| {
+        let status = fs_err::read_to_string(format!("/proc/{}/status", process.pid)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    };
+    all().filter(|process| process.group == group).filter_map(resident).sum::<u64>() * 1024
+}
+
 /// Returns a user's processes, but for this one, that have `home` as their `HOME`.
 #[must_use]
 pub fn at_home(home: &Path, uid: u32) -> Vec<Process> {

@@ -14,6 +14,8 @@ use crate::command::Command;
 pub struct FileSystem {
     /// Such as `ext4` or `overlay`; empty if the kernel does not say.
     pub kind: String,
+    /// All its bytes.
+    pub size: u64,
     /// Bytes that an ordinary user can still write.
     pub free: u64,
     /// Files that can still be made; `None` where there is no limit.
@@ -38,6 +40,7 @@ pub fn file_system(dir: &Path) -> Option<FileSystem> {
     let inodes = (known.files() > 0).then(|| known.files_available());
     Some(FileSystem {
         kind: kind(&mounts, &real).unwrap_or_default(),
+        size: known.blocks().saturating_mul(known.fragment_size()),
         free: known.blocks_available().saturating_mul(known.fragment_size()),
         inodes,
         noexec: flags.contains(FsFlags::ST_NOEXEC),
@@ -108,17 +111,49 @@ pub fn distribution() -> Option<String> {
     pretty.or_else(|| Some(fs_err::read_to_string("/etc/redhat-release").ok()?.trim().to_owned()))
 }
 
-/// Returns which kind of container this is, if it is one.
+/// Returns which kind of container this is, if it is one, and the image that it was made of, where that is said.
 #[must_use]
-pub fn container() -> Option<&'static str> {
-    let there = |path: &str| Path::new(path).try_exists().unwrap_or(false);
-    if there("/var/run/secrets/kubernetes.io") {
-        return Some("Kubernetes");
-    }
-    if there("/run/.containerenv") {
-        return Some("Podman or Buildah");
-    }
-    there("/.dockerenv").then_some("Docker")
+pub fn container() -> Option<(String, Option<String>)> {
+    container_by(&|path| fs_err::read_to_string(path).ok(), &|path| Path::new(path).try_exists().unwrap_or(false))
+}
+
+/// Podman and Buildah say the image in /run/.containerenv, and image builders may have said it in os-release (`IMAGE_ID`,
+/// `IMAGE_VERSION`; os-release(5)); systemd-nspawn and others say their name in /run/systemd/container.
+fn container_by(
+    read: &dyn Fn(&str) -> Option<String>,
+    there: &dyn Fn(&str) -> bool,
+) -> Option<(String, Option<String>)> {
+    let value = |text: &str, key: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+        let value = value.trim().trim_matches(['"', '\'']);
+        (!value.is_empty()).then(|| value.to_owned())
+    };
+    let of_podman = there("/run/.containerenv").then(|| read("/run/.containerenv").unwrap_or_default());
+    let kind = if there("/var/run/secrets/kubernetes.io") {
+        "Kubernetes".to_owned()
+    } else if let Some(text) = &of_podman {
+        let engine = value(text, "engine");
+        // engine="podman-4.3.1"
+        let name = engine.as_deref().and_then(|engine| engine.split('-').next()).filter(|name| !name.is_empty());
+        match name {
+            Some("podman") => "Podman".to_owned(),
+            Some("buildah") => "Buildah".to_owned(),
+            Some(name) => name.to_owned(),
+            None => "Podman or Buildah".to_owned(),
+        }
+    } else if there("/.dockerenv") {
+        "Docker".to_owned()
+    } else {
+        let name = read("/run/systemd/container")?.trim().to_owned();
+        (!name.is_empty()).then_some(name)?
+    };
+    let of_release = || {
+        let text = read("/etc/os-release")?;
+        let name = value(&text, "IMAGE_ID")?;
+        Some(value(&text, "IMAGE_VERSION").map_or(name.clone(), |version| format!("{name} {version}")))
+    };
+    let image = of_podman.as_deref().and_then(|text| value(text, "image")).or_else(of_release);
+    Some((kind, image))
 }
 
 /// Whether the machine lets only signed kernels start; `None` if it does not say.
@@ -137,6 +172,8 @@ pub struct Installed {
     pub manager: String,
     /// Names of packages, on rpm hosts also of what they provide.
     pub names: BTreeSet<String>,
+    /// Whether its lists of what there is are missing, as in images from which they were removed.
+    pub stale: bool,
 }
 
 /// Asks the host's package manager what is installed; `None` if there is none that is known.
@@ -152,11 +189,19 @@ pub fn installed(find: &dyn Fn(&str) -> Option<PathBuf>) -> Option<Installed> {
         let lines = text.lines().filter_map(|line| line.strip_prefix("installed "));
         // Provides: a, b (= 1)
         let names = lines.flat_map(|line| line.split(", ")).filter_map(|name| name.split(' ').next());
-        return Some(Installed { manager: "apt-get".into(), names: names.map(str::to_owned).collect() });
+        let names = names.map(str::to_owned).collect();
+        return Some(Installed { manager: "apt-get".into(), names, stale: !has_lists("/var/lib/apt/lists") });
     }
     let text = list("rpm", &["-qa", "--queryformat", "%{NAME}\\n[%{PROVIDENAME}\\n]"])?;
     let manager = ["dnf", "yum"].into_iter().find(|name| find(name).is_some())?;
-    Some(Installed { manager: manager.into(), names: text.lines().map(str::to_owned).collect() })
+    Some(Installed { manager: manager.into(), names: text.lines().map(str::to_owned).collect(), stale: false })
+}
+
+/// Whether apt has lists of packages: `…_Packages`, some of them packed.
+fn has_lists(dir: &str) -> bool {
+    fs_err::read_dir(dir).is_ok_and(|mut files| {
+        files.any(|file| file.is_ok_and(|file| file.file_name().to_string_lossy().contains("_Packages")))
+    })
 }
 
 /// Whether a compiler makes position-independent programs if nothing else is said: it defines `__PIE__` then.
@@ -194,6 +239,28 @@ mod tests {
         assert_eq!(kind("/var/tmp/x").as_deref(), Some("overlay"));
         assert_eq!(kind("/variable").as_deref(), Some("ext4"));
         assert_eq!(kind("/a b/c").as_deref(), Some("btrfs"));
+    }
+
+    #[test]
+    fn a_container_is_known_by_its_marks() {
+        let podman = "engine=\"podman-4.3.1\"\nname=\"ci\"\nimage=\"registry.example/el6:6.10\"\n";
+        let named = "PRETTY_NAME=x\nIMAGE_ID=\"builder\"\nIMAGE_VERSION=\"7\"\n";
+        for (files, kind, image) in [
+            (&[("/run/.containerenv", podman)][..], "Podman", Some("registry.example/el6:6.10")),
+            (&[("/run/.containerenv", "")], "Podman or Buildah", None),
+            (
+                &[("/var/run/secrets/kubernetes.io", ""), ("/run/.containerenv", podman)],
+                "Kubernetes",
+                Some("registry.example/el6:6.10"),
+            ),
+            (&[("/.dockerenv", ""), ("/etc/os-release", named)], "Docker", Some("builder 7")),
+            (&[("/run/systemd/container", "systemd-nspawn\n")], "systemd-nspawn", None),
+        ] {
+            let read = |path: &str| files.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned());
+            let found = container_by(&read, &|path| read(path).is_some());
+            assert_eq!(found, Some((kind.to_owned(), image.map(str::to_owned))), "{files:?}");
+        }
+        assert_eq!(container_by(&|path| (path == "/etc/os-release").then(|| named.to_owned()), &|_| false), None);
     }
 
     #[test]

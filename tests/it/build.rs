@@ -627,7 +627,7 @@ fn what_an_earlier_run_left_broken_does_not_break_the_next() {
     run().exits(0);
     let work = sandbox.work();
     // Half a file, a tree that cannot be removed at once, an unpacking that was interrupted.
-    fs_err::write(work.join("estimates.json"), "{\"el6/").unwrap();
+    fs_err::write(work.join("measured.json"), "{\"el6/").unwrap();
     let stubborn = work.join("rpmbuild/BUILD/a/b");
     fs_err::create_dir_all(&stubborn).unwrap();
     fs_err::write(stubborn.join("file"), "").unwrap();

@@ -28,6 +28,7 @@ mod interrupt;
 mod module;
 mod param;
 mod plan;
+mod preflight;
 mod privilege;
 mod provenance;
 mod real_kernel;

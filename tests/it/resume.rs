@@ -187,7 +187,7 @@ fn clean_removes_what_runs_made_and_nothing_else() {
     assert!(outcome.stdout.ends_with(" freed\n"), "{outcome}");
     let mut left: Vec<_> = fs_err::read_dir(sandbox.work()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
-    assert_eq!(left, [".kbuild-lock", "estimates.json", "mine"]);
+    assert_eq!(left, [".kbuild-lock", "measured.json", "mine"]);
     // Results are not the work's.
     assert_eq!(names(&sandbox.out()).len(), 4);
     fleet(&sandbox, &srpm).exits(0);

@@ -11,7 +11,7 @@ pub(super) fn seconds(seconds: f64) -> Duration {
 }
 
 /// A duration, rounded to what is shown: `0.8s`, `12s`, `3m 05s`, `1h 02m`.
-pub(super) fn duration(duration: Duration) -> String {
+pub(in crate::cli) fn duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     let (tenths, seconds, minutes) = (rounded(millis, 100), rounded(millis, 1000), rounded(millis, 60_000));
     if tenths < 100 {

@@ -3,7 +3,7 @@
 use super::lines::{Reading, tag};
 use super::macros::Entry;
 use super::preamble::Reader;
-use super::text::{UNKNOWN, from, is_blank, shown, span};
+use super::text::{UNKNOWN, from, is_blank, is_space, shown, span};
 use super::{Evaluated, Place, What, marker};
 use crate::edit::lines;
 
@@ -36,6 +36,7 @@ impl Reader<'_> {
         // What was done to the macros before may be anything; what comes behind a tag does not change it.
         let legal = plain(value, name == b"name").filter(|_| !self.expander.lost);
         match name.as_slice() {
+            b"buildrequires" => self.build_requires(value),
             b"name" => self.set("name", legal, |found| &mut found.name),
             b"version" => self.set("version", legal, |found| &mut found.version),
             b"release" => {
@@ -79,9 +80,17 @@ impl Reader<'_> {
         self.doubtful.clear();
         self.next_source = 0;
         (self.found.name, self.found.version, self.found.release) = (None, None, None);
+        self.found.build_requires.clear();
         self.found.release_tag = None;
         self.found.written_release = None;
         self.found.consults_buildid = false;
+    }
+
+    /// `BuildRequires`: what is known of it; a word with something unknown in it is left out.
+    fn build_requires(&mut self, value: &[u8]) {
+        if !self.expander.lost {
+            self.found.build_requires.extend(required(value));
+        }
     }
 
     fn define_tag(&mut self, name: Vec<u8>, value: &[u8]) {
@@ -109,8 +118,54 @@ impl Reader<'_> {
     }
 }
 
+/// Returns the names in a list of dependencies such as `gcc >= 3.4.2, perl(ExtUtils::Embed) tar`, without the versions that
+/// are asked for. Rich dependencies, `(a if b)`, name nothing that is needed for certain.
+fn required(value: &[u8]) -> Vec<String> {
+    let parts = value.split(|byte| *byte == b',' || is_space(*byte)).filter(|part| !part.is_empty());
+    let mut names = Vec::new();
+    let (mut version, mut depth) = (false, 0_usize);
+    for part in parts {
+        let opens = part.first() == Some(&b'(');
+        if opens || depth > 0 {
+            depth = part.iter().fold(depth, |depth, byte| match byte {
+                b'(' => depth + 1,
+                b')' => depth.saturating_sub(1),
+                _ => depth,
+            });
+            continue;
+        }
+        if part.iter().all(|byte| b"<>=".contains(byte)) {
+            version = true;
+        } else if version {
+            version = false;
+        } else if !part.contains(&UNKNOWN) && !part.contains(&b'%') {
+            names.push(shown(part));
+        }
+    }
+    names
+}
+
 /// Returns a name, version or release that is fully known and that rpm accepts.
 fn plain(value: &[u8], dash: bool) -> Option<String> {
     let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"._+~^".contains(byte) || (dash && *byte == b'-');
     value.iter().all(legal).then(|| shown(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::required;
+
+    #[test]
+    fn names_are_told_from_versions_and_from_what_depends() {
+        for (value, names) in [
+            ("gcc >= 3.4.2, binutils >= 2.12 tar", &["gcc", "binutils", "tar"][..]),
+            ("newt-devel, perl(ExtUtils::Embed)", &["newt-devel", "perl(ExtUtils::Embed)"]),
+            ("(clang if a (b)), bc, pkgconfig(x) = 1", &["bc", "pkgconfig(x)"]),
+            ("/usr/bin/python3", &["/usr/bin/python3"]),
+            ("%compression xz", &["xz"]),
+            (" , ", &[]),
+        ] {
+            assert_eq!(required(value.as_bytes()), names, "{value}");
+        }
+    }
 }

@@ -114,8 +114,8 @@ impl<'a> Ground<'a> {
         }
         if !host.rpm_database {
             notes.push(
-                "this host's packages are not in an rpm database, so rpmbuild gets --nodeps and the spec's \
-                 BuildRequires go unchecked"
+                "this host's packages are not in an rpm database, so rpmbuild gets --nodeps; the spec's \
+                 BuildRequires are compared by their names on Debian"
                     .into(),
             );
         }

@@ -79,15 +79,6 @@ fn planned(frame: &Frame<'_>, source: &Source) -> Result<Plan, Refused> {
     let hooks = source.texts.iter().filter(|(file, _)| kinds::is_patch(file));
     let all = source.patches.iter().chain(hooks).map(|(file, text)| (file.clone(), text.clone())).collect();
     let patches = patches::find(&specs, &all)?;
-    let mut programs: Vec<&str> = TOOLS.to_vec();
-    if !patches.applied.is_empty() {
-        programs.push("patch");
-    }
-    let programs: Vec<String> =
-        programs.into_iter().filter(|name| !host.tools.contains_key(*name)).map(str::to_owned).collect();
-    if !programs.is_empty() {
-        return Err(Refused(plan::Error::NoTools { programs }));
-    }
     if request.boot && request.module.kernels.is_empty() {
         return Err(Error::NothingToBoot.into());
     }
