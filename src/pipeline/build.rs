@@ -58,7 +58,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
                 meter.room();
             }
             if begins == Some(true) && resolved.is_empty() {
-                resolved = gate::check(gate, &layout.build());
+                resolved = gate::check_beside(gate, &layout.build());
                 for finding in &resolved {
                     reporter.report(&super::proved(finding));
                 }

@@ -24,6 +24,8 @@ pub(super) struct Rpm<'a> {
     pub(super) release: &'a str,
     /// `%dist`, if the spec takes the host's.
     pub(super) dist: Option<&'a str>,
+    /// The kernel's version.
+    pub(super) version: &'a str,
     /// How old its sources are, in seconds since 1970.
     pub(super) epoch: u64,
 }
@@ -54,9 +56,10 @@ impl Rpm<'_> {
 
     fn environment(&self) -> BTreeMap<String, String> {
         let mut environment = environment(self.host, self.user, self.layout);
-        environment.extend(
-            reproducible::environment(self.epoch, &self.layout.build()).map(|(name, value)| (name.to_owned(), value)),
-        );
+        environment.extend({
+            let stamps = reproducible::environment(self.epoch, self.version, &self.layout.build());
+            stamps.into_iter().map(|(name, value)| (name.to_owned(), value))
+        });
         environment
     }
 

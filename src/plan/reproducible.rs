@@ -24,21 +24,31 @@ pub(super) fn defines() -> [(&'static str, String); 4] {
 ///
 /// The kernel's own names are in its Documentation/kbuild/kbuild.txt since Linux 2.6.39; older kernels ask `date`,
 /// `whoami` and `hostname` in `scripts/mkcompile_h`.
-pub(super) fn environment(epoch: u64, build: &Path) -> [(&'static str, String); 7] {
+pub(super) fn environment(epoch: u64, version: &str, build: &Path) -> Vec<(&'static str, String)> {
     let time = i64::try_from(epoch).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-    [
+    let mut environment = vec![
         ("SOURCE_DATE_EPOCH", epoch.to_string()),
         ("KBUILD_BUILD_TIMESTAMP", time.unwrap_or_default().strftime("%a %b %e %H:%M:%S UTC %Y").to_string()),
         ("KBUILD_BUILD_USER", BUILDER.into()),
         ("KBUILD_BUILD_HOST", BUILDER.into()),
         ("KBUILD_BUILD_VERSION", "1".into()),
-        // For objtool, whose debugging information is in kernel-devel. The variable counts since Linux 4.19 (Makefile,
-        // `KBUILD_HOSTCFLAGS`), which needs a gcc that knows the option; before, make sets it itself.
-        ("HOSTCFLAGS", format!("-fdebug-prefix-map={}=/usr/src/debug", text(build))),
         // `gzip -c9 < Module.symvers`, as the specs of el5 to el9 have it, keeps the file's time. Newer versions of gzip
         // (1.12) do as they are told here, but say that they do not like to be told so.
         ("GZIP", "-n".into()),
-    ]
+    ];
+    if is_mapped(version) {
+        let map = format!("-fdebug-prefix-map={}=/usr/src/debug", text(build));
+        environment.extend([("HOSTCFLAGS", map.clone()), ("EXTRA_CFLAGS", map)]);
+    }
+    environment
+}
+
+/// Whether a kernel takes flags for the programs of its own from the environment: objtool, whose debugging information is in
+/// kernel-devel, has `HOSTCFLAGS` since Linux 4.19 (Makefile, `KBUILD_HOSTCFLAGS`) and for its library `EXTRA_CFLAGS`
+/// (tools/lib/subcmd/Makefile). Kernels of el5 would give the latter to everything, and its gcc knows no such option.
+fn is_mapped(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or_default());
+    (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default()) >= (4, 19)
 }
 
 #[cfg(test)]
@@ -47,8 +57,25 @@ mod tests {
 
     #[test]
     fn the_kernel_gets_the_time_as_date_would_print_it() {
-        let environment = environment(1_342_008_000, Path::new("/w/BUILD"));
+        let environment = environment(1_342_008_000, "2.6.32", Path::new("/w/BUILD"));
         assert_eq!(environment[0], ("SOURCE_DATE_EPOCH", "1342008000".into()));
         assert_eq!(environment[1], ("KBUILD_BUILD_TIMESTAMP", "Wed Jul 11 12:00:00 UTC 2012".into()));
+    }
+    #[test]
+    fn paths_are_mapped_for_kernels_that_take_it() {
+        let flags = |version: &str| {
+            let environment = environment(0, version, Path::new("/w/BUILD"));
+            environment
+                .into_iter()
+                .filter(|(name, _)| name.ends_with("CFLAGS"))
+                .map(|(_, value)| value)
+                .collect::<Vec<_>>()
+        };
+        for old in ["2.6.18", "2.6.32", "3.10.0", "4.18.0", "kernel"] {
+            assert_eq!(flags(old), [""; 0], "{old}");
+        }
+        for new in ["4.19.1", "5.14.0", "6.1.192", "6.12"] {
+            assert_eq!(flags(new), ["-fdebug-prefix-map=/w/BUILD=/usr/src/debug"; 2], "{new}");
+        }
     }
 }

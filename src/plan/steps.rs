@@ -96,6 +96,7 @@ impl Ground<'_> {
             spec: &self.spec,
             release: &self.header.nvr.release,
             dist: self.released.used.dist.as_deref(),
+            version: &self.header.nvr.version,
             epoch: self.header.epoch,
         }
     }

@@ -10,7 +10,7 @@ use crate::rpm::decompress;
 /// The largest file that is looked into, decompressed, in bytes: a kernel with debugging information.
 const LARGEST: u64 = 2 << 30;
 /// Tags of a header that builds write by themselves, by the names that `rpm --querytags` has (rpm 4.18, include/rpm/rpmtag.h).
-const TAGS: [(u32, &str); 12] = [
+const TAGS: [(u32, &str); 14] = [
     (1000, "NAME"),
     (1001, "VERSION"),
     (1002, "RELEASE"),
@@ -23,6 +23,8 @@ const TAGS: [(u32, &str); 12] = [
     (1094, "COOKIE"),
     (1122, "OPTFLAGS"),
     (1125, "PAYLOADCOMPRESSOR"),
+    (1146, "SOURCEPKGID"),
+    (5099, "SPEC"),
 ];
 /// Digests and sizes of the payload, which differ whenever something in it does.
 const OF_PAYLOAD: [u32; 4] = [5092, 5097, 5112, 1046];

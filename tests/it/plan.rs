@@ -72,7 +72,6 @@ fn rpmbuild_gets_what_was_planned<'a>(sandbox: &'a Sandbox) {
         [
             "GZIP",
             "HOME",
-            "HOSTCFLAGS",
             "KBUILD_BUILD_HOST",
             "KBUILD_BUILD_TIMESTAMP",
             "KBUILD_BUILD_USER",
