@@ -20,6 +20,7 @@ pub(super) fn again(args: &Build, plan: &Plan) -> Build {
     again.out = plan.layout.out.join(AGAIN);
     again.running.check_reproducible = false;
     again.running.fresh = true;
+    again.running.resume_build = false;
     again
 }
 

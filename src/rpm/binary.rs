@@ -74,11 +74,7 @@ pub fn header(path: &Path) -> Result<Header, Error> {
     let arch = if metadata.is_source_package() { "src" } else { metadata.get_arch().map_err(error)? };
     let entries = metadata.get_file_entries().map_err(error)?;
     Ok(Header {
-        nvr: Nvr {
-            name: metadata.get_name().map_err(error)?.to_owned(),
-            version: metadata.get_version().map_err(error)?.to_owned(),
-            release: metadata.get_release().map_err(error)?.to_owned(),
-        },
+        nvr: headers::nvr(&metadata).map_err(error)?,
         arch: arch.to_owned(),
         post_install: metadata.get_post_install_script().ok().map(|script| script.script),
         files: entries

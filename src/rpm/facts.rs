@@ -110,11 +110,7 @@ pub fn read(path: &Path) -> Result<Facts, Error> {
         all
     };
     Ok(Facts {
-        nvr: Nvr {
-            name: metadata.get_name().map_err(error)?.to_owned(),
-            version: metadata.get_version().map_err(error)?.to_owned(),
-            release: metadata.get_release().map_err(error)?.to_owned(),
-        },
+        nvr: headers::nvr(&metadata).map_err(error)?,
         epoch: metadata.get_epoch().ok(),
         arch: arch.to_owned(),
         license: metadata.get_license().ok().map(str::to_owned),

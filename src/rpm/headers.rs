@@ -10,6 +10,8 @@ use std::path::Path;
 use fs_err::File;
 use rpm::{PackageMetadata, PackageReader};
 
+use super::nvr::Nvr;
+
 /// Length of the lead, of the fixed part of a header, and of an entry of its index.
 const LEAD: u64 = 96;
 const FIXED: usize = 16;
@@ -25,6 +27,18 @@ const MOST_DATA: usize = 64 << 20;
 pub(super) fn open(path: &Path) -> Result<PackageMetadata, rpm::Error> {
     check_file(path)?;
     PackageMetadata::open(path)
+}
+
+/// Returns name, version and release as the header has them.
+///
+/// # Errors
+/// One of them is missing.
+pub(super) fn nvr(metadata: &PackageMetadata) -> Result<Nvr, rpm::Error> {
+    Ok(Nvr {
+        name: metadata.get_name()?.to_owned(),
+        version: metadata.get_version()?.to_owned(),
+        release: metadata.get_release()?.to_owned(),
+    })
 }
 
 /// Opens a package with its payload.

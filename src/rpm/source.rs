@@ -138,11 +138,7 @@ pub fn header(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Header,
         let arch = metadata.get_arch().unwrap_or("unknown architecture").to_owned();
         return Err(Error::Binary { path: path.to_owned(), arch });
     }
-    let nvr = Nvr {
-        name: metadata.get_name().map_err(bad)?.to_owned(),
-        version: metadata.get_version().map_err(bad)?.to_owned(),
-        release: metadata.get_release().map_err(bad)?.to_owned(),
-    };
+    let nvr = headers::nvr(&metadata).map_err(bad)?;
     let entries = metadata.get_file_entries().map_err(bad)?;
     let files = entries.iter().map(|entry| plain_name(path, entry)).collect::<Result<Vec<_>, _>>()?;
     let left_out = left_out(&metadata, &entries);

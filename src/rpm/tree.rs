@@ -13,7 +13,6 @@ use rpm::{FileEntry, FileType, PackageReader};
 use super::digest::Hashing;
 use super::headers;
 use super::integrity::{self, Broken};
-use super::nvr::Nvr;
 use super::source::{self, Header};
 use super::trust;
 
@@ -67,11 +66,7 @@ pub fn header(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(Header
     if metadata.is_source_package() {
         return Err(Error::Source { path: path.to_owned() });
     }
-    let nvr = Nvr {
-        name: metadata.get_name().map_err(bad)?.to_owned(),
-        version: metadata.get_version().map_err(bad)?.to_owned(),
-        release: metadata.get_release().map_err(bad)?.to_owned(),
-    };
+    let nvr = headers::nvr(&metadata).map_err(bad)?;
     let arch = metadata.get_arch().map_err(bad)?.to_owned();
     let signature =
         trust::judge(path, &metadata, &[]).map_err(|source| source::Error::Open { path: path.to_owned(), source })?;
