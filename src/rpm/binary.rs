@@ -66,11 +66,7 @@ pub struct Header {
 /// It is no RPM or damaged.
 pub fn header(path: &Path) -> Result<Header, Error> {
     let error = |source| Error::Unreadable { path: path.to_owned(), source: Box::new(source) };
-    let metadata = headers::open(path).map_err(error)?;
-    metadata.verify_digests().or_else(|problem| match problem {
-        rpm::Error::NoHeaderDigestError => Ok(()),
-        problem => Err(error(problem)),
-    })?;
+    let metadata = headers::verified(path).map_err(error)?;
     let arch = if metadata.is_source_package() { "src" } else { metadata.get_arch().map_err(error)? };
     let entries = metadata.get_file_entries().map_err(error)?;
     Ok(Header {

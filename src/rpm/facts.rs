@@ -95,11 +95,7 @@ pub enum Kind {
 /// It is no RPM or damaged.
 pub fn read(path: &Path) -> Result<Facts, Error> {
     let error = |source| Error::Unreadable { path: path.to_owned(), source: Box::new(source) };
-    let metadata = headers::open(path).map_err(error)?;
-    metadata.verify_digests().or_else(|problem| match problem {
-        rpm::Error::NoHeaderDigestError => Ok(()),
-        problem => Err(error(problem)),
-    })?;
+    let metadata = headers::verified(path).map_err(error)?;
     let is_source = metadata.is_source_package();
     let arch = if is_source { "src" } else { metadata.get_arch().map_err(error)? };
     let relations = |found: Vec<rpm::Dependency>| {

@@ -29,6 +29,19 @@ pub(super) fn open(path: &Path) -> Result<PackageMetadata, rpm::Error> {
     PackageMetadata::open(path)
 }
 
+/// Reads the headers of a package and compares them with their digests. Packages of el5 and older have no digest of the
+/// header beside SHA-1; some have none at all.
+///
+/// # Errors
+/// As [`open`], or they are not what they were.
+pub(super) fn verified(path: &Path) -> Result<PackageMetadata, rpm::Error> {
+    let metadata = open(path)?;
+    match metadata.verify_digests() {
+        Ok(()) | Err(rpm::Error::NoHeaderDigestError) => Ok(metadata),
+        Err(problem) => Err(problem),
+    }
+}
+
 /// Returns name, version and release as the header has them.
 ///
 /// # Errors

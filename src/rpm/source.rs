@@ -173,9 +173,7 @@ pub(super) fn opened(path: &Path) -> Result<PackageMetadata, Error> {
     if start != b"\xed\xab\xee\xdb" {
         return Err(Error::NotAnRpm { path: path.to_owned(), found: in_words(&start) });
     }
-    let metadata = headers::open(path).map_err(bad)?;
-    metadata.verify_digests().or_else(ignore_missing).map_err(bad)?;
-    Ok(metadata)
+    headers::verified(path).map_err(bad)
 }
 
 /// Returns the sources and patches that the header names and the payload lacks: rpm lists them as ghosts, or not at all.
@@ -190,14 +188,6 @@ fn left_out(metadata: &PackageMetadata, entries: &[FileEntry<'_>]) -> Vec<String
         .flatten()
         .map(str::to_owned);
     named.filter(|name| ghosts.contains(name) || !files.contains(name)).collect()
-}
-
-/// Packages of el5 and older have no digest of the header beside SHA-1; some have none at all.
-fn ignore_missing(error: rpm::Error) -> Result<(), rpm::Error> {
-    match error {
-        rpm::Error::NoHeaderDigestError => Ok(()),
-        error => Err(error),
-    }
 }
 
 fn in_words(start: &[u8]) -> String {
