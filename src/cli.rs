@@ -3,6 +3,7 @@
 pub mod args;
 mod boot;
 mod clean;
+mod compiler;
 mod devel;
 mod diff;
 mod doctor;
@@ -48,8 +49,11 @@ struct Edge {
 
 /// Runs kbuild with these arguments, the first being the program's name, and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    exec::keep_open_files_to_ourselves();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(name) = compiler::name(arguments.first()) {
+        return compiler::run(name, arguments.get(1..).unwrap_or_default());
+    }
+    exec::keep_open_files_to_ourselves();
     if let [_, only] = arguments.as_slice()
         && only == worker::NAME
     {

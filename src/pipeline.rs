@@ -6,6 +6,7 @@
 mod boot;
 mod build;
 mod collect;
+pub mod compilers;
 mod edit;
 pub mod error;
 pub mod fetch;

@@ -1,5 +1,6 @@
 //! The command line. Types only: what the arguments mean is decided in `prepare`.
 
+pub mod compile;
 pub mod diff;
 pub mod doctor;
 pub mod explain;

@@ -41,7 +41,7 @@ pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
     // From here on there is something to end in an orderly way.
     let cancel = Cancel::install().map_err(|source| Error::Host { what: "cannot watch for signals".into(), source })?;
     let reporter = &*edge.reporter;
-    let manner = Manner::from(&args.running);
+    let manner = args.running.manner(plans.len());
     if let Some(plan) = plans.first() {
         plan.notes.iter().for_each(|note| reporter.note(note.clone()));
         plan.warnings.iter().for_each(|warning| reporter.warn(warning.clone()));
@@ -93,7 +93,7 @@ fn one(edge: &Edge, plan: &Plan, manner: &Manner, srpm: &Path, cancel: &Cancel) 
 fn twice(edge: &Edge, args: &Build, plan: &Plan, manifest: &Manifest, cancel: &Cancel) -> Result<String, Error> {
     let again = reproducible::again(args, plan);
     let Prepared { plans, srpm, .. } = prepare::plans(edge, &again)?;
-    let manner = Manner::from(&again.running);
+    let manner = again.running.manner(plans.len());
     for (plan, number) in plans.iter().zip(2..) {
         edge.reporter.report(&Event::BuildStarted {
             nvr: plan.nvr.to_string(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err::File;
 
+use super::compilers::Compilers;
 use super::manifest::Manifest;
 use super::measured::Meter;
 use super::progress::Progress;
@@ -33,7 +34,12 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
 
     let resumed = resume::command(layout, command)?;
     let is_resumed = resumed != *command;
-    let command = &resumed;
+    let mut compilers = match gate.moment {
+        When::BeforeBuild => Compilers::new(layout, &resumed, &context.manner.compiling, reporter)?,
+        When::AtTheEnd => None,
+    };
+    let command = compilers.as_ref().map_or(&resumed, |compilers| &compilers.command).clone();
+    let command = &command;
     reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| match moment {
         Moment::Started(group) => {
@@ -45,6 +51,9 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         Moment::Tick => {
             progress.tick(reporter);
             meter.tick();
+            if let Some(compilers) = &mut compilers {
+                compilers.tick(reporter);
+            }
             reason = watchdog.tick(reporter);
             if reason.is_some() { Flow::Stop } else { Flow::Continue }
         }
@@ -69,6 +78,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
             Flow::Continue
         }
     })?;
+    context.manifest.compiled = compilers.and_then(Compilers::finish);
     if gate.moment == When::AtTheEnd && end == End::Exit(0) {
         resolved = gate::check(gate, &layout.build());
         for finding in &resolved {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{Error, compilers};
 use super::out::Out;
 use crate::edit::Change;
 use crate::edit::config::Setting;
@@ -57,6 +57,9 @@ pub struct Manifest {
     pub user: String,
     /// Programs and what they call themselves.
     pub tools: BTreeMap<String, String>,
+    /// How it was compiled, if not by the compiler alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compiled: Option<compilers::Record>,
     /// The stages so far.
     pub stages: Vec<StageRecord>,
     /// The proof so far.
@@ -199,6 +202,7 @@ impl Manifest {
                 .collect(),
             user: plan.user.name.clone(),
             tools: BTreeMap::new(),
+            compiled: None,
             stages: Vec::new(),
             proof: Vec::new(),
             promised: Vec::new(),

@@ -186,6 +186,18 @@ impl Layout {
         self.work.join("masquerade")
     }
 
+    /// What stands before the compilers on `PATH`.
+    #[must_use]
+    pub fn compilers(&self) -> PathBuf {
+        self.work.join("compilers")
+    }
+
+    /// What ccache keeps.
+    #[must_use]
+    pub fn cache(&self) -> PathBuf {
+        self.work.join("ccache")
+    }
+
     /// What the last run did.
     #[must_use]
     pub fn last(&self) -> PathBuf {
@@ -194,13 +206,14 @@ impl Layout {
 
     /// All that runs make here and that the next one can make again.
     #[must_use]
-    pub fn made(&self) -> [PathBuf; 18] {
+    pub fn made(&self) -> [PathBuf; 19] {
         let [srpm, inputs] = self.copies();
         [
             self.built(),
             self.begun(),
             self.kept(),
             self.masquerade(),
+            self.compilers(),
             self.last(),
             self.topdir(),
             self.pristine(),

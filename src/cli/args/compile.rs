@@ -1,0 +1,70 @@
+//! Arguments about how the kernel is compiled, which change nothing of what comes out.
+
+use clap::Args;
+
+use crate::compiler::cache::Cache;
+use crate::pipeline::manner::Compiling;
+
+/// How the kernel is compiled.
+#[derive(Debug, Clone, Args)]
+pub struct Compile {
+    /// Keep what is compiled, with ccache: off, local (in the work directory), or there and in a storage that machines share:
+    /// redis://HOST, http://HOST/PATH, file:/DIRECTORY [default: local with several --bits, else off]
+    #[arg(long, value_name = "WHERE", env = "KBUILD_CACHE", hide_env_values = true)]
+    pub cache: Option<Cache>,
+    /// Take from the shared storage, and put nothing there
+    #[arg(long)]
+    pub cache_read_only: bool,
+    /// Let other hosts compile, too, with distcc: HOST, HOST/JOBS, HOST:PORT/JOBS …
+    #[arg(long, value_name = "HOST", value_delimiter = ',', value_parser = host)]
+    pub compile_hosts: Vec<String>,
+}
+
+impl Compile {
+    /// Returns how to compile for so many values of bits.
+    #[must_use]
+    pub fn compiling(&self, values: usize) -> Compiling {
+        let cache = self.cache.clone().unwrap_or(if values > 1 { Cache::Local } else { Cache::Off });
+        Compiling {
+            cached: cache != Cache::Off,
+            remote: if let Cache::Remote(remote) = cache { Some(remote) } else { None },
+            read_only: self.cache_read_only,
+            hosts: self.compile_hosts.clone(),
+        }
+    }
+}
+
+/// Accepts a host as distcc's DISTCC_HOSTS has it, as far as it is a host: no options, no `@`, which would be ssh.
+fn host(text: &str) -> Result<String, String> {
+    let name = text.split(['/', ':']).next().unwrap_or_default();
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let mut rest = text.get(name.len()..).unwrap_or_default();
+    for mark in [':', '/'] {
+        if let Some(number) = rest.strip_prefix(mark) {
+            let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
+            let (digits, left) = number.split_at(end);
+            if digits.parse::<u16>().is_ok_and(|number| number > 0) {
+                rest = left;
+            }
+        }
+    }
+    if name.is_empty() || name.starts_with('-') || !name.chars().all(good) || !rest.is_empty() {
+        return Err("expected HOST, HOST:PORT, HOST/JOBS or HOST:PORT/JOBS".into());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_hosts() {
+        for good in ["a", "10.0.0.1", "h-1.example.org:3632/8", "h/4", "h:1"] {
+            assert_eq!(host(good).as_deref(), Ok(good));
+        }
+        for wrong in ["", "-x", "u@h", "h,lzo", "h:", "h:x", "h/0", "h/4/5", "h/4:1", "--randomize", "h 2", ":1"] {
+            assert!(host(wrong).is_err(), "{wrong}");
+        }
+    }
+}
