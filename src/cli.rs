@@ -2,6 +2,7 @@
 
 pub mod args;
 mod boot;
+mod by_hand;
 mod clean;
 mod compiler;
 mod devel;
@@ -63,6 +64,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         && first == thaw::NAME
     {
         return finish(thaw::run(kept, build, tree), Format::Human);
+    }
+    if let [_, first, work, place, words @ ..] = arguments.as_slice()
+        && first == by_hand::NAME
+    {
+        let reporter = render::reporter(Format::Plain, render::Verbosity::Normal, false, false);
+        let edge = Edge { format: Format::Plain, reporter, command_line: String::new() };
+        return finish(by_hand::run(&edge, work, place, words), Format::Human);
     }
     let parsed = match Arguments::try_parse_from(&arguments) {
         Ok(parsed) => parsed,

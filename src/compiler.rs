@@ -47,6 +47,8 @@ pub struct Settings {
     pub remote: Vec<String>,
     /// distcc, if other hosts compile, too.
     pub distcc: Option<PathBuf>,
+    /// What distcc is told by its environment.
+    pub hosts: Vec<(String, String)>,
 }
 
 impl Settings {

@@ -79,6 +79,7 @@ impl<'a> Tools<'a> {
         env.push(("CCACHE_COMPILERCHECK", format!("string:{}{more}", settings.identity).into()));
         if let Some(distcc) = &settings.distcc {
             env.push(("CCACHE_PREFIX", distcc.into()));
+            env.extend(self.hosts());
         }
         let arguments = std::iter::once(self.compiler.into()).chain(arguments).collect();
         stand_in::Call { program: ccache, arguments, env }
@@ -87,9 +88,17 @@ impl<'a> Tools<'a> {
     /// The call that does not.
     fn uncached(&self, arguments: Vec<OsString>) -> stand_in::Call<'a> {
         match &self.settings.distcc {
-            Some(distcc) => plain(distcc, std::iter::once(self.compiler.into()).chain(arguments).collect()),
+            Some(distcc) => {
+                let arguments = std::iter::once(self.compiler.into()).chain(arguments).collect();
+                stand_in::Call { program: distcc, arguments, env: self.hosts().collect() }
+            }
             None => plain(self.compiler, arguments),
         }
+    }
+
+    /// What distcc is told.
+    fn hosts(&self) -> impl Iterator<Item = (&'a str, OsString)> + use<'a> {
+        self.settings.hosts.iter().map(|(name, value)| (name.as_str(), OsString::from(value)))
     }
 
     /// Compiles a kernel's source, at first with a header in which nothing is that varies.

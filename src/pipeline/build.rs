@@ -38,7 +38,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         When::BeforeBuild => Compilers::new(layout, &resumed, &context.manner.compiling, reporter)?,
         When::AtTheEnd => None,
     };
-    let command = compilers.as_ref().map_or(&resumed, |compilers| &compilers.command).clone();
+    let command = compilers.as_ref().map_or(&resumed, Compilers::command).clone();
     let command = &command;
     reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| match moment {

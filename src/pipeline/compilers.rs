@@ -1,42 +1,38 @@
 //! The program before gcc, put there for a build, and what came of it.
 
+mod caching;
+mod hosts;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::manner::Compiling;
 use crate::command::Command;
-use crate::compiler::cache::{self, Remote, Server, Statistics};
+use crate::compiler::cache::Statistics;
 use crate::compiler::{NAMES, SETTINGS, Settings};
 use crate::digest;
 use crate::event::Reporter;
 use crate::plan::Layout;
 use crate::plan::layout::text;
-use crate::sys::{exec, files, net, probe};
+use crate::sys::{exec, files, probe};
+use caching::Caching;
 
-/// How often the server of a remote storage is asked whether it is there.
-const LOOK: Duration = Duration::from_secs(3);
-/// How long it may take to answer.
-const PATIENCE: Duration = Duration::from_millis(500);
 /// Parts of gcc that are programs of their own, beside its driver.
 const PARTS: [&str; 2] = ["cc1", "as"];
 
 /// The programs before the compilers of one build.
-pub(super) struct Compilers {
-    /// The build's command, with them on its `PATH`.
-    pub(super) command: Command,
-    settings: Settings,
-    remote: Option<(Server, String)>,
-    looked: Instant,
-    log: Option<PathBuf>,
+#[derive(Debug)]
+pub struct Compilers {
+    command: Command,
+    caching: Option<Caching>,
     record: Record,
 }
 
-/// What the manifest says of the cache.
+/// How a kernel was compiled, if not by the compiler alone.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Record {
@@ -44,26 +40,29 @@ pub struct Record {
     pub ccache: Option<String>,
     /// The remote storage, without its password.
     pub remote: Option<String>,
-    /// Other hosts that compile.
+    /// Other hosts that compiled, too.
     pub hosts: Vec<String>,
-    /// What came of it, where ccache says so.
+    /// What came of the cache, where ccache says so.
     pub statistics: Option<Statistics>,
-    /// Why less than half was found.
+    /// Why less than half was found in it.
     pub why: Option<String>,
 }
 
 impl Compilers {
-    /// Puts the program before the compilers that are on a command's `PATH`.
-    pub(super) fn new(
+    /// Puts the program before the compilers that are on a command's `PATH`; nothing if there are none.
+    ///
+    /// # Errors
+    /// It cannot be put there, or ccache or distcc are wanted and not there.
+    pub fn new(
         layout: &Layout,
         command: &Command,
         compiling: &Compiling,
         reporter: &dyn Reporter,
     ) -> Result<Option<Self>, Error> {
-        let path = command.env.get("PATH").map(String::as_str).unwrap_or_default();
+        let path = path(command);
         let compilers: BTreeMap<String, PathBuf> =
             NAMES.iter().filter_map(|name| Some(((*name).to_owned(), find(path, name)?))).collect();
-        let Some(gcc) = compilers.values().next() else { return Ok(None) };
+        let Some(gcc) = compilers.get("gcc").or_else(|| compilers.values().next()) else { return Ok(None) };
         let dir = layout.compilers();
         files::remove_tree(&dir).map_err(failed)?;
         fs_err::create_dir_all(&dir).map_err(failed)?;
@@ -71,25 +70,19 @@ impl Compilers {
         fs_err::set_permissions(&dir, PermissionsExt::from_mode(0o700)).map_err(failed)?;
         let mut settings = Settings {
             dir: dir.clone(),
-            run: std::process::id().to_string(),
+            run: format!("{}-{}", std::process::id(), files::sha256(gcc).map_err(failed)?.0),
             identity: identity(gcc, command)?,
             maps: is_without_debuginfo(command) && knows_maps(gcc, command),
             ..Settings::default()
         };
         let mut record = Record::default();
-        let mut compilers_of = Self {
-            command: command.clone(),
-            remote: None,
-            looked: Instant::now(),
-            log: None,
-            settings: Settings::default(),
-            record: Record::default(),
+        let caching = if compiling.cached {
+            Some(Caching::new(layout, command, compiling, &mut settings, &mut record, reporter)?)
+        } else {
+            None
         };
-        if compiling.cached {
-            cache_of(layout, command, compiling, path, &mut settings, &mut record, &mut compilers_of)?;
-            let (known, place) = (record.ccache.as_deref().unwrap_or("ccache"), layout.cache());
-            let shared = record.remote.as_ref().map(|remote| format!(", and {remote}")).unwrap_or_default();
-            reporter.note(format!("{known} keeps what is compiled in {}{shared}", place.display()));
+        if !compiling.hosts.is_empty() {
+            hosts::join(layout, command, gcc, &compiling.hosts, &mut settings, &mut record, reporter)?;
         }
         for name in compilers.keys() {
             // By this process, since the program may lie where the building user cannot enter.
@@ -99,100 +92,51 @@ impl Compilers {
         let file = dir.join("settings.json");
         let written = serde_json::to_vec(&settings).map_err(|error| failed(error.into()))?;
         files::replace_text(&file, &written).map_err(failed)?;
-        let env = &mut compilers_of.command.env;
-        env.insert("PATH".into(), format!("{}:{path}", dir.display()));
-        env.insert(SETTINGS.into(), text(&file));
-        compilers_of.settings = settings;
-        compilers_of.record = record;
-        compilers_of.ask(reporter);
-        Ok(Some(compilers_of))
+        let mut command = command.clone();
+        command.env.insert("PATH".into(), format!("{}:{path}", dir.display()));
+        command.env.insert(SETTINGS.into(), text(&file));
+        Ok(Some(Self { command, caching, record }))
     }
 
-    /// Asks the server of the remote storage, if it is time to.
-    pub(super) fn tick(&mut self, reporter: &dyn Reporter) {
-        if self.remote.is_some() && self.looked.elapsed() >= LOOK {
-            self.ask(reporter);
+    /// The build's command, with them on its `PATH`.
+    #[must_use]
+    pub fn command(&self) -> &Command {
+        &self.command
+    }
+
+    /// Looks after the cache while the build runs.
+    pub fn tick(&mut self, reporter: &dyn Reporter) {
+        if let Some(caching) = &mut self.caching {
+            caching.tick(reporter);
         }
     }
 
-    fn ask(&mut self, reporter: &dyn Reporter) {
-        let Some((server, shown)) = &self.remote else { return };
-        let mark = self.settings.without_remote();
-        let was_there = !mark.exists();
-        let is_there = net::answers(&server.address, server.question.as_bytes(), PATIENCE);
-        self.looked = Instant::now();
-        // Without the mark every compilation would wait for it; that is all that can go wrong.
-        match (was_there, is_there) {
-            (true, false) => {
-                let _ = fs_err::write(&mark, "");
-                reporter.warn(format!("{shown} does not answer: the build goes on without it"));
-            }
-            (false, true) => {
-                let _ = fs_err::remove_file(&mark);
-                reporter.note(format!("{shown} answers again"));
-            }
-            _ => {}
+    /// Returns how it was compiled; nothing if that was by the compiler alone.
+    #[must_use]
+    pub fn finish(mut self) -> Option<Record> {
+        if let Some(caching) = self.caching {
+            caching.finish(&mut self.record);
         }
-    }
-
-    /// Says what came of it.
-    pub(super) fn finish(mut self) -> Option<Record> {
-        let log = self.log.as_ref().and_then(|log| fs_err::read_to_string(log).ok());
-        self.record.statistics = log.map(|log| Statistics::of_log(&log));
         (self.record != Record::default()).then_some(self.record)
     }
 }
 
-fn cache_of(
-    layout: &Layout,
-    command: &Command,
-    compiling: &Compiling,
-    path: &str,
-    settings: &mut Settings,
-    record: &mut Record,
-    compilers: &mut Compilers,
-) -> Result<(), Error> {
-    let missing = || failed(std::io::Error::new(std::io::ErrorKind::NotFound, "no ccache is on PATH"));
-    let ccache = probe::find(path, "ccache").ok_or_else(missing)?;
-    let asked = Command::new(&ccache).arg("--version").with_env(command.env.clone());
-    let printed = exec::read(&asked)?;
-    let version = cache::version(&printed).unwrap_or_default();
-    record.ccache = printed.lines().next().map(|line| line.replace(" version ", " "));
-    let place = layout.cache();
-    fs_err::create_dir_all(&place).map_err(failed)?;
-    let log = layout.logs().join("ccache.log");
-    let told = cache::told(version, &place, &log, compiling.remote.as_ref(), compiling.read_only);
-    if let (Some(remote), false) = (&compiling.remote, told.remote.is_empty()) {
-        record.remote = Some(Remote::to_string(remote));
-        compilers.remote = remote.server().map(|server| (server, remote.to_string()));
-    }
-    settings.ccache = Some(ccache);
-    settings.env = told.env;
-    settings.remote = told.remote;
-    compilers.log = told.log;
-    Ok(())
-}
-
-/// The compiler of that name on a path; one that is a link to ccache stands for another.
+/// The compiler of that name on a path; a link to ccache or distcc stands for another.
 fn find(path: &str, name: &str) -> Option<PathBuf> {
-    path.split(':').map(|dir| Path::new(dir).join(name)).find(|file| {
-        let real = fs_err::canonicalize(file).ok();
-        real.is_some_and(|real| real.is_file() && !real.file_name().is_some_and(|name| name == "ccache" || name == "distcc"))
-    })
+    let stands_for_another = |real: &Path| real.file_name().is_some_and(|name| name == "ccache" || name == "distcc");
+    path.split(':')
+        .map(|dir| Path::new(dir).join(name))
+        .find(|file| fs_err::canonicalize(file).is_ok_and(|real| real.is_file() && !stands_for_another(&real)))
 }
 
 /// Returns a digest of everything that a compiler consists of: driver, compiler, assembler, and what it says of itself.
 fn identity(gcc: &Path, command: &Command) -> Result<String, Error> {
-    let ask = |args: &[&str]| {
-        let asked = Command::new(gcc).args(args.iter().copied()).with_env(command.env.clone());
-        exec::read(&asked).unwrap_or_default()
-    };
-    let mut all = ask(&["-dumpversion"]) + &ask(&["-dumpmachine"]) + &ask(&["--version"]) + &ask(&["-dumpspecs"]);
-    let parts = PARTS.iter().map(|part| PathBuf::from(ask(&[&format!("-print-prog-name={part}")]).trim()));
-    let path = command.env.get("PATH").map(String::as_str).unwrap_or_default();
+    let ask = |arg: &str| exec::read(&Command::new(gcc).arg(arg).with_env(command.env.clone())).unwrap_or_default();
+    let mut all = ["-dumpversion", "-dumpmachine", "--version", "-dumpspecs"].map(&ask).concat();
+    let parts = PARTS.iter().map(|part| PathBuf::from(ask(&format!("-print-prog-name={part}")).trim()));
     for part in std::iter::once(gcc.to_owned()).chain(parts) {
         // A name alone is looked for on PATH, as gcc does.
-        let file = if part.is_absolute() { Some(part) } else { probe::find(path, &text(&part)) };
+        let file = if part.is_absolute() { Some(part) } else { probe::find(path(command), &text(&part)) };
         if let Some(file) = file {
             all.push_str(&files::sha256(&file).map_err(failed)?.1);
         }
@@ -211,6 +155,14 @@ fn knows_maps(gcc: &Path, command: &Command) -> bool {
     exec::read(&Command::new(gcc).args(args).with_env(command.env.clone())).is_ok()
 }
 
+fn path(command: &Command) -> &str {
+    command.env.get("PATH").map(String::as_str).unwrap_or_default()
+}
+
+fn missing(program: &str) -> Error {
+    failed(std::io::Error::new(std::io::ErrorKind::NotFound, format!("no {program} is on PATH")))
+}
+
 fn failed(source: std::io::Error) -> Error {
-    Error::io("the compile cache cannot be set up", source)
+    Error::io("what is to stand before the compiler cannot be set up", source)
 }

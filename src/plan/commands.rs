@@ -68,7 +68,7 @@ impl Rpm<'_> {
         let profile = self.recipe.profiles.get(self.request.profile.name()).unwrap_or(&none);
         let with = self.recipe.build.with.iter().chain(&profile.with).chain(&self.request.with);
         let without = self.recipe.build.without.iter().chain(&profile.without).chain(&self.request.without);
-        let jobs = self.request.jobs.unwrap_or(self.host.cpus).max(1);
+        let jobs = self.request.jobs.unwrap_or(self.host.cpus + self.request.more_jobs).max(1);
         let mut defines = self.recipe.defines(self.release);
         if let Some(dist) = self.dist {
             defines.insert("dist".into(), dist.to_owned());

@@ -12,6 +12,7 @@
 )]
 
 mod build;
+mod cache;
 mod chaos;
 mod cli;
 mod diff;

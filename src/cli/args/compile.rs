@@ -34,6 +34,22 @@ impl Compile {
     }
 }
 
+impl Compile {
+    /// Returns the programs that it takes.
+    #[must_use]
+    pub fn helpers(&self, values: usize) -> Vec<&'static str> {
+        let compiling = self.compiling(values);
+        let all = [("ccache", compiling.cached), ("distcc", !compiling.hosts.is_empty())];
+        all.into_iter().filter(|(_, taken)| *taken).map(|(name, _)| name).collect()
+    }
+
+    /// Returns how many files the other hosts compile at a time: as many as each is said to, or four, as distcc has it.
+    #[must_use]
+    pub fn more_jobs(&self) -> u32 {
+        self.compile_hosts.iter().map(|host| host.rsplit_once('/').and_then(|(_, jobs)| jobs.parse().ok()).unwrap_or(4)).sum()
+    }
+}
+
 /// Accepts a host as distcc's DISTCC_HOSTS has it, as far as it is a host: no options, no `@`, which would be ssh.
 fn host(text: &str) -> Result<String, String> {
     let name = text.split(['/', ':']).next().unwrap_or_default();
