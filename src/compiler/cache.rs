@@ -71,10 +71,11 @@ impl Remote {
         authority.rsplit_once('@').map_or(authority, |(_, host)| host)
     }
 
-    /// The URL, with user and password.
+    /// The URL as ccache reads it, with user and password. A password without a user has no colon there (ccache's manual,
+    /// "Redis storage backend"), everywhere else it has one.
     #[must_use]
-    pub fn secret(&self) -> &str {
-        &self.0
+    pub fn secret(&self) -> String {
+        self.0.replacen("redis://:", "redis://", 1)
     }
 
     /// How to ask whether a server is there; nothing for a directory.
@@ -235,12 +236,14 @@ mod tests {
         for (text, shown) in [
             ("redis://u:p@h:6380/1", "redis://h:6380/1"),
             ("redis://h", "redis://h"),
+            ("redis://:p@h", "redis://h"),
             ("http://u:p@h/cache", "http://h/cache"),
             ("http://h:81/a@b", "http://h:81/a@b"),
             ("file:/srv/ccache", "file:/srv/ccache"),
         ] {
             let Cache::Remote(remote) = text.parse().unwrap() else { panic!("{text}") };
-            assert_eq!((remote.to_string(), format!("{remote:?}"), remote.secret()), (shown.into(), shown.into(), text));
+            assert_eq!((remote.to_string(), format!("{remote:?}")), (shown.into(), shown.into()));
+            assert_eq!(remote.secret(), text.replace("//:", "//"));
         }
         assert_eq!("off".parse(), Ok(Cache::Off));
         assert_eq!("local".parse(), Ok(Cache::Local));

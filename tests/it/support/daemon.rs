@@ -33,24 +33,27 @@ impl Daemon {
         Self::start(dir, port, command)
     }
 
-    /// distccd, with a compiler of that name in `bin` first on its `PATH` if one is given.
-    pub(crate) fn distccd(compiler: Option<&str>) -> Self {
+    /// distccd. A strange one has another compiler in the place of this machine's: one that takes its own view of inlining.
+    pub(crate) fn distccd(strange: bool) -> Self {
         let (dir, port) = place();
         let log = dir.path().join("log");
         fs_err::write(&log, "").unwrap();
         fs_err::set_permissions(&log, PermissionsExt::from_mode(0o666)).unwrap();
-        let bin = dir.path().join("bin");
-        fs_err::create_dir(&bin).unwrap();
-        if let Some(script) = compiler {
-            fs_err::write(bin.join("gcc"), script).unwrap();
-            fs_err::set_permissions(bin.join("gcc"), PermissionsExt::from_mode(0o755)).unwrap();
+        let mut command = Command::new(if strange { "unshare" } else { "distccd" });
+        if strange {
+            let asked = Command::new("gcc").arg("-print-prog-name=cc1").output().unwrap().stdout;
+            let cc1 = PathBuf::from(String::from_utf8(asked).unwrap().trim());
+            let (copy, script) = (dir.path().join("cc1"), dir.path().join("script"));
+            fs_err::copy(&cc1, &copy).unwrap();
+            fs_err::write(&script, format!("#!/bin/sh\nexec {} \"$@\" -fno-inline -fno-ipa-icf -O1\n", copy.display())).unwrap();
+            fs_err::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+            let mount = format!("mount --bind {} {} && exec distccd \"$@\"", script.display(), cc1.display());
+            command.args(["--mount", "sh", "-c", &mount, "sh"]);
         }
-        let mut command = Command::new("distccd");
         command
             .args("--no-detach --daemon --allow 127.0.0.1 --listen 127.0.0.1 --enable-tcp-insecure --log-level info".split(' '))
             .args(["--jobs", "2", "--port", &port.to_string(), "--log-file"])
-            .arg(&log)
-            .env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", bin.display()));
+            .arg(&log);
         if super::is_root() {
             command.args(["--user", "nobody"]);
         }
