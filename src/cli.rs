@@ -30,6 +30,7 @@ mod worker;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -52,7 +53,8 @@ struct Edge {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if let Some(name) = compiler::name(arguments.first()) {
-        return compiler::run(name, arguments.get(1..).unwrap_or_default());
+        let program = arguments.first().map(Path::new).unwrap_or(Path::new(name));
+        return compiler::run(name, program, arguments.get(1..).unwrap_or_default());
     }
     exec::keep_open_files_to_ourselves();
     if let [_, only] = arguments.as_slice()

@@ -11,6 +11,7 @@
 pub mod autoconf;
 pub mod cache;
 pub mod call;
+pub mod tree;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,6 +22,8 @@ use serde::{Deserialize, Serialize};
 pub const SETTINGS: &str = "KB_COMPILER";
 /// Names that the compiler is masqueraded by.
 pub const NAMES: [&str; 2] = ["gcc", "cc"];
+/// The directory with the compiler's second name: there it makes preprocessed text where ccache expects an object.
+pub const TEXT: &str = "text";
 /// What the wrapper keeps in the top of a kernel's tree. Kernel specs package `include` and `scripts`, but nothing of that
 /// name.
 pub const KEPT: &str = ".kbuild";
@@ -35,7 +38,7 @@ pub struct Settings {
     pub compilers: BTreeMap<String, PathBuf>,
     /// What tells this run from others.
     pub run: String,
-    /// The digest of all that the compiler consists of.
+    /// The digest of all that the compiler consists of, its headers included.
     pub identity: String,
     /// Whether the compiler knows `-fdebug-prefix-map` (gcc 4.3 and later), and paths may be mapped.
     pub maps: bool,

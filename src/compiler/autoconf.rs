@@ -29,11 +29,7 @@ pub fn hide(text: &str) -> String {
 /// Whether a text has the name of a varying option in it.
 #[must_use]
 pub fn names_any(text: &[u8]) -> bool {
-    VARYING.iter().any(|name| has(text, name.as_bytes()))
-}
-
-fn has(text: &[u8], name: &[u8]) -> bool {
-    text.windows(name.len()).any(|window| window == name)
+    VARYING.iter().any(|name| memchr::memmem::find(text, name.as_bytes()).is_some())
 }
 
 /// Whether there is something in such a header that [`hide`] would not understand: anything but comments and `#define`s.

@@ -162,7 +162,6 @@ pub fn told(version: Version, dir: &Path, log: &Path, remote: Option<&Remote>, r
     ];
     if version >= INODES {
         env.extend([
-            ("CCACHE_NODEPEND", "1".into()),
             ("CCACHE_IGNOREHEADERS", String::new()),
             ("CCACHE_IGNOREOPTIONS", String::new()),
             ("CCACHE_INODECACHE", "1".into()),

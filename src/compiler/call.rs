@@ -25,6 +25,8 @@ pub enum Call {
     Plain,
     /// One source becomes one object, with the kernel's configuration.
     Kernel(Kernel),
+    /// A source of the kernel is preprocessed for genksyms, which makes the versions of exported symbols from it.
+    Text(Kernel),
 }
 
 /// The compilation of a kernel's source.
@@ -41,11 +43,14 @@ impl Call {
     #[must_use]
     pub fn read(arguments: &[OsString]) -> Self {
         let (mut compiles, mut output, mut sources, mut autoconf) = (false, None, Vec::new(), Vec::new());
+        let (mut preprocesses, mut for_versions) = (false, false);
         let mut words = arguments.iter().map(|argument| argument.as_bytes());
         while let Some(word) = words.next() {
             match word {
                 b"-c" => compiles = true,
-                b"-E" | b"-S" | b"-M" | b"-MM" | b"-" | b"-###" => return Self::Other,
+                b"-E" => preprocesses = true,
+                b"-D__GENKSYMS__" => for_versions = true,
+                b"-S" | b"-M" | b"-MM" | b"-" | b"-###" => return Self::Other,
                 [b'@', ..] => return Self::Other,
                 _ if WITH_VALUE.iter().any(|option| option.as_bytes() == word) => {
                     let Some(value) = words.next() else { return Self::Other };
@@ -65,13 +70,17 @@ impl Call {
         }
         let [source] = sources.as_slice() else { return Self::Other };
         let is_source = [".c", ".S"].iter().any(|ending| source.ends_with(ending.as_bytes()));
-        if !compiles || !is_source || output.is_none_or(|output| output == b"/dev/null") {
-            return Self::Other;
+        let kernel = Kernel { source: PathBuf::from(OsStr::from_bytes(source)), autoconf };
+        let is_in_kernel = is_source && !kernel.autoconf.is_empty();
+        match (compiles, preprocesses, output) {
+            (false, true, None) if is_in_kernel && for_versions => Self::Text(kernel),
+            (true, false, Some(output)) if output != b"/dev/null" => match (is_in_kernel, is_source) {
+                (true, _) => Self::Kernel(kernel),
+                (false, true) => Self::Plain,
+                (false, false) => Self::Other,
+            },
+            _ => Self::Other,
         }
-        if autoconf.is_empty() {
-            return Self::Plain;
-        }
-        Self::Kernel(Kernel { source: PathBuf::from(OsStr::from_bytes(source)), autoconf })
     }
 }
 
@@ -87,6 +96,20 @@ impl Kernel {
 #[must_use]
 pub fn names_any(arguments: &[OsString]) -> bool {
     arguments.iter().any(|argument| autoconf::names_any(argument.as_bytes()))
+}
+
+/// Returns the arguments of a preprocessor's call as those of a compilation that makes `output` of the same source.
+#[must_use]
+pub fn as_compilation(arguments: &[OsString], output: &Path) -> Vec<OsString> {
+    let rest = arguments.iter().filter(|argument| argument.as_bytes() != b"-E").cloned();
+    let made = ["-c".into(), "-o".into(), output.as_os_str().to_owned()];
+    rest.chain(made).collect()
+}
+
+/// Returns the arguments of such a compilation as those of the preprocessor, which writes the same file.
+#[must_use]
+pub fn as_preprocessing(arguments: &[OsString]) -> Vec<OsString> {
+    arguments.iter().map(|argument| if argument.as_bytes() == b"-c" { "-E".into() } else { argument.clone() }).collect()
 }
 
 /// Returns the arguments with paths below `tree`, the working directory, made relative to it, and with the tree's own place
@@ -188,6 +211,16 @@ mod tests {
         for what in ["-E", "-S"] {
             assert_eq!(Call::read(&words(&NEW.replace(" -c ", &format!(" {what} ")))), Call::Other);
         }
+        let text = NEW.replace(" -c -o net/x.o", "");
+        let Call::Kernel(kernel) = Call::read(&words(NEW)) else { panic!() };
+        assert_eq!(Call::read(&words(&format!("-E -D__GENKSYMS__ {text}"))), Call::Text(kernel));
+        assert_eq!(Call::read(&words(&format!("-E {text}"))), Call::Other);
+        let asked = words(&format!("-E -D__GENKSYMS__ {text}"));
+        let there = as_compilation(&asked, Path::new("t.o"));
+        assert!(matches!(Call::read(&there), Call::Kernel(_)));
+        let back = as_preprocessing(&there);
+        assert_eq!(back.iter().filter(|word| *word == "-E").count(), 1);
+        assert!(back.ends_with(&words("-E -o t.o")));
     }
 
     #[test]

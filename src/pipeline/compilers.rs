@@ -13,7 +13,7 @@ use super::Error;
 use super::manner::Compiling;
 use crate::command::Command;
 use crate::compiler::cache::Statistics;
-use crate::compiler::{NAMES, SETTINGS, Settings};
+use crate::compiler::{NAMES, SETTINGS, Settings, TEXT};
 use crate::digest;
 use crate::event::Reporter;
 use crate::plan::Layout;
@@ -88,6 +88,9 @@ impl Compilers {
             // By this process, since the program may lie where the building user cannot enter.
             symlink(format!("/proc/{}/exe", std::process::id()), dir.join(name)).map_err(failed)?;
         }
+        let text_dir = dir.join(TEXT);
+        fs_err::create_dir(&text_dir).map_err(failed)?;
+        symlink(format!("/proc/{}/exe", std::process::id()), text_dir.join(NAMES[0])).map_err(failed)?;
         settings.compilers = compilers;
         let file = dir.join("settings.json");
         let written = serde_json::to_vec(&settings).map_err(|error| failed(error.into()))?;
@@ -129,7 +132,8 @@ fn find(path: &str, name: &str) -> Option<PathBuf> {
         .find(|file| fs_err::canonicalize(file).is_ok_and(|real| real.is_file() && !stands_for_another(&real)))
 }
 
-/// Returns a digest of everything that a compiler consists of: driver, compiler, assembler, and what it says of itself.
+/// Returns a digest of everything that a compiler consists of: driver, compiler, assembler, headers, and what it says of
+/// itself.
 fn identity(gcc: &Path, command: &Command) -> Result<String, Error> {
     let ask = |arg: &str| exec::read(&Command::new(gcc).arg(arg).with_env(command.env.clone())).unwrap_or_default();
     let mut all = ["-dumpversion", "-dumpmachine", "--version", "-dumpspecs"].map(&ask).concat();
@@ -140,6 +144,9 @@ fn identity(gcc: &Path, command: &Command) -> Result<String, Error> {
         if let Some(file) = file {
             all.push_str(&files::sha256(&file).map_err(failed)?.1);
         }
+    }
+    for header in files::with_ending(Path::new(ask("-print-file-name=include").trim()), ".h") {
+        all.push_str(&files::sha256(&header).map_err(failed)?.1);
     }
     Ok(digest::sha256(all.as_bytes()))
 }

@@ -40,6 +40,7 @@ mod resume;
 mod signature;
 mod signature_kinds;
 mod size;
+mod soundness;
 mod spec_variants;
 mod support;
 mod tampered;
