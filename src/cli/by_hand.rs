@@ -52,5 +52,9 @@ pub(super) fn run(edge: &Edge, work: &OsString, place: &OsString, words: &[OsStr
     });
     let end = end.map_err(crate::pipeline::Error::from)?;
     let record = serde_json::json!(compilers.finish());
-    if end == End::Exit(0) { Ok(Output::text(format!("{record}\n"))) } else { Err(failed(&format!("it ended with {end:?}"))) }
+    if end == End::Exit(0) {
+        Ok(Output::text(format!("{record}\n")))
+    } else {
+        Err(failed(&format!("it ended with {end:?}")))
+    }
 }

@@ -189,7 +189,9 @@ impl<'a> Tools<'a> {
             return Ok(tree);
         }
         let (mut names, mut reading) = (Sha256::new(), Vec::new());
-        let is_made = |entry: &DirEntry| entry.file_type().is_dir() && matches!(entry.file_name().to_str(), Some("generated" | KEPT));
+        let is_made = |entry: &DirEntry| {
+            entry.file_type().is_dir() && matches!(entry.file_name().to_str(), Some("generated" | KEPT))
+        };
         for entry in WalkDir::new(".").sort_by_file_name().into_iter().filter_entry(|entry| !is_made(entry)) {
             let entry = entry?;
             let path = entry.path();

@@ -48,7 +48,9 @@ pub fn is_plain(text: &str) -> bool {
             comment = !line.ends_with("*/");
             return true;
         }
-        line.is_empty() || (line.starts_with("#define ") && !line.ends_with('\\')) || line.starts_with("//")
+        line.is_empty()
+            || (line.starts_with("#define ") && !line.ends_with('\\'))
+            || line.starts_with("//")
             || line.starts_with("#undef ")
     })
 }
@@ -68,7 +70,9 @@ mod tests {
         let poison = "#pragma GCC poison CONFIG_IP_VS_TAB_BITS CONFIG_BUILD_SALT CONFIG_LOCALVERSION\n";
         assert_eq!(
             hide(OLD),
-            format!("{poison}#define AUTOCONF_INCLUDED\n#define CONFIG_IP_VS 1\n#define CONFIG_IP_VS_TAB_BITS_MORE 1\n")
+            format!(
+                "{poison}#define AUTOCONF_INCLUDED\n#define CONFIG_IP_VS 1\n#define CONFIG_IP_VS_TAB_BITS_MORE 1\n"
+            )
         );
         assert_eq!(hide(NEW), format!("{poison}#define CONFIG_IP_VS_MODULE 1\n"));
         let other = OLD.replace("BITS 12", "BITS 20").replace("-220.el6", "-220.el6.ipvs_20bit");
@@ -79,7 +83,8 @@ mod tests {
     #[test]
     fn what_is_not_kconfigs_is_noticed() {
         assert!(is_plain(OLD) && is_plain(NEW) && is_plain(""));
-        for other in ["#if X\n#define CONFIG_A 1\n#endif\n", "#include \"more.h\"\n", "int x;\n", "#define A \\\n 1\n"] {
+        for other in ["#if X\n#define CONFIG_A 1\n#endif\n", "#include \"more.h\"\n", "int x;\n", "#define A \\\n 1\n"]
+        {
             assert!(!is_plain(other), "{other}");
             assert!(!is_plain(&format!("{NEW}{other}")), "{other}");
         }

@@ -90,7 +90,10 @@ impl Remote {
         };
         let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         let address = if has_port { host.to_owned() } else { format!("{host}:{port}") };
-        Some(Server { question: if is_redis { "PING\r\n".into() } else { format!("HEAD / HTTP/1.0\r\nHost: {host}\r\n\r\n") }, address })
+        Some(Server {
+            question: if is_redis { "PING\r\n".into() } else { format!("HEAD / HTTP/1.0\r\nHost: {host}\r\n\r\n") },
+            address,
+        })
     }
 }
 
@@ -109,7 +112,8 @@ impl fmt::Display for Remote {
         match self.0.split_once("://") {
             Some((scheme, rest)) => {
                 let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-                let shown = authority.rsplit_once('@').map_or(rest, |(user, _)| rest.get(user.len() + 1..).unwrap_or_default());
+                let shown =
+                    authority.rsplit_once('@').map_or(rest, |(user, _)| rest.get(user.len() + 1..).unwrap_or_default());
                 write!(f, "{scheme}://{shown}")
             }
             None => f.write_str(&self.0),
@@ -217,7 +221,10 @@ impl Statistics {
                 "direct_cache_hit" | "preprocessed_cache_hit" => statistics.hits += 1,
                 "remote_storage_hit" | "secondary_storage_hit" => statistics.remote += 1,
                 "cache_miss" => statistics.misses += 1,
-                "unsupported_code_directive" | "could_not_use_precompiled_header" | "internal_error" | "bad_output_file"
+                "unsupported_code_directive"
+                | "could_not_use_precompiled_header"
+                | "internal_error"
+                | "bad_output_file"
                 | "unsupported_compiler_option" => statistics.refused += 1,
                 _ => {}
             }
@@ -246,7 +253,9 @@ mod tests {
         }
         assert_eq!("off".parse(), Ok(Cache::Off));
         assert_eq!("local".parse(), Ok(Cache::Local));
-        for wrong in ["", "redis://", "redis://u:p@", "https://h", "file:x", "redis://h|read-only", "redis://h x", "/dir"] {
+        for wrong in
+            ["", "redis://", "redis://u:p@", "https://h", "file:x", "redis://h|read-only", "redis://h x", "/dir"]
+        {
             assert!(wrong.parse::<Cache>().is_err(), "{wrong}");
         }
         let error = "rediss://user:secret@h".parse::<Cache>().unwrap_err().to_string();
@@ -273,7 +282,8 @@ mod tests {
         assert_eq!(version("nonsense"), None);
         let Ok(Cache::Remote(remote)) = "redis://h".parse() else { panic!() };
         let told = |version| told(version, Path::new("/c"), Path::new("/l"), Some(&remote), true);
-        let value = |told: &Told, name: &str| told.env.iter().find(|(each, _)| each == name).map(|(_, value)| value.clone());
+        let value =
+            |told: &Told, name: &str| told.env.iter().find(|(each, _)| each == name).map(|(_, value)| value.clone());
         let (old, middle, new) = (told((3, 1)), told((4, 4)), told((4, 7)));
         assert_eq!((old.log.clone(), old.remote.len(), value(&old, "CCACHE_INODECACHE")), (None, 0, None));
         let url = "redis://h|connect-timeout=100|operation-timeout=1000|read-only=true";

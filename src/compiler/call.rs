@@ -8,8 +8,26 @@ use super::{KEPT, autoconf};
 
 /// Options whose value is the next argument (gcc 12, "Option Index"; the older ones know no others that kernels use).
 const WITH_VALUE: [&str; 20] = [
-    "-o", "-x", "-D", "-U", "-I", "-include", "-imacros", "-isystem", "-idirafter", "-iquote", "-iprefix", "-isysroot",
-    "-MF", "-MT", "-MQ", "-Xassembler", "-Xpreprocessor", "-Xlinker", "--param", "-T",
+    "-o",
+    "-x",
+    "-D",
+    "-U",
+    "-I",
+    "-include",
+    "-imacros",
+    "-isystem",
+    "-idirafter",
+    "-iquote",
+    "-iprefix",
+    "-isysroot",
+    "-MF",
+    "-MT",
+    "-MQ",
+    "-Xassembler",
+    "-Xpreprocessor",
+    "-Xlinker",
+    "--param",
+    "-T",
 ];
 /// Names that `autoconf.h` has: since Linux 2.6.33, and before.
 const AUTOCONF: [&str; 2] = ["include/generated/autoconf.h", "include/linux/autoconf.h"];
@@ -185,9 +203,8 @@ mod tests {
 
     #[test]
     fn calls_are_told_apart() {
-        let kernel = |autoconf: &[&'static str]| {
-            Call::Kernel(Kernel { source: "net/x.c".into(), autoconf: autoconf.to_vec() })
-        };
+        let kernel =
+            |autoconf: &[&'static str]| Call::Kernel(Kernel { source: "net/x.c".into(), autoconf: autoconf.to_vec() });
         assert_eq!(Call::read(&words(NEW)), kernel(&AUTOCONF));
         assert_eq!(Call::read(&words(OLD)), kernel(&AUTOCONF[1..]));
         assert_eq!(Call::read(&words(&OLD.replace("linux/auto", "generated/auto"))), kernel(&AUTOCONF[..1]));
@@ -234,7 +251,10 @@ mod tests {
         assert_eq!(text(relative(&words(OLD), tree, true)), format!("{shorter}{mapped}"));
         assert_eq!(text(relative(&words(OLD), tree, false)), shorter);
         assert_eq!(text(relative(&words(&OLD.replace(" -g", "")), tree, true)), shorter.replace(" -g", ""));
-        assert_eq!(text(relative(&words("-I/b/linux-1.el6 -I/b/linux-1.el6.x/y"), tree, true)), "-I. -I/b/linux-1.el6.x/y");
+        assert_eq!(
+            text(relative(&words("-I/b/linux-1.el6 -I/b/linux-1.el6.x/y"), tree, true)),
+            "-I. -I/b/linux-1.el6.x/y"
+        );
         assert_eq!(
             text(hidden(&words(OLD))),
             format!("-I.kbuild/include {}", OLD.replace("include include/", "include .kbuild/include/"))

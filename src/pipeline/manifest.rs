@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, compilers};
 use super::out::Out;
+use super::{Error, compilers};
 use crate::edit::Change;
 use crate::edit::config::Setting;
 use crate::event::Stage;

@@ -18,7 +18,9 @@ pub fn variable(name: &str) -> Option<PathBuf> {
 /// Returns the whole environment; what is no UTF-8 is left out.
 #[must_use]
 pub fn environment() -> std::collections::BTreeMap<String, String> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// Returns the working directory by the name that compilers use: `PWD` if that is it, else the kernel's word.

@@ -140,7 +140,8 @@ fn a_password_is_in_no_log_and_no_result() {
         assert!(!stdout.contains("sEcret7") && !stderr.contains("sEcret7"), "{stdout}{stderr}");
     }
     for dir in [sandbox.out(), sandbox.work().join("logs"), sandbox.home()] {
-        for entry in walkdir::WalkDir::new(dir).into_iter().filter_map(Result::ok).filter(|it| it.file_type().is_file()) {
+        for entry in walkdir::WalkDir::new(dir).into_iter().filter_map(Result::ok).filter(|it| it.file_type().is_file())
+        {
             let text = fs_err::read(entry.path()).unwrap();
             assert!(!text.windows(7).any(|window| window == b"sEcret7"), "{}", entry.path().display());
         }

@@ -52,7 +52,8 @@ fn change(kind: u64, dice: &mut Dice) -> Change {
         compiler: None,
     };
     let used = |text: &str| format!("static const int __attribute__((used)) soundness{number} = {text};\n");
-    let sources = ["net/netfilter/ipvs/ip_vs_rr.c", "net/netfilter/ipvs/ip_vs_core.c", "init/main.c", "lib/libcrc32c.c"];
+    let sources =
+        ["net/netfilter/ipvs/ip_vs_rr.c", "net/netfilter/ipvs/ip_vs_core.c", "init/main.c", "lib/libcrc32c.c"];
     let headers = ["include/linux/kernel.h", "include/linux/module.h", "include/net/ip_vs.h"];
     let pick = |dice: &mut Dice, from: &[&'static str]| from[usize::try_from(dice.roll(from.len() as u64)).unwrap()];
     change.what = match kind {
@@ -104,7 +105,8 @@ fn change(kind: u64, dice: &mut Dice) -> Change {
 
 /// A patch that changes a file of the toy's tree from end to end.
 fn patch(change: &Change) -> Option<String> {
-    let original = |file: &str| fs_err::read_to_string(repository().join("tests/kernels/toy/linux").join(file)).unwrap();
+    let original =
+        |file: &str| fs_err::read_to_string(repository().join("tests/kernels/toy/linux").join(file)).unwrap();
     let (file, old, new) = match (&change.appended, &change.replaced) {
         (Some((file, more)), _) => (*file, original(file), original(file) + more),
         (_, Some((file, from, to))) => {
@@ -169,6 +171,7 @@ fn the_cache_changes_nothing_whatever_is_changed() {
         assert_eq!(with, without, "change {index} (seed {seed}): {}, {} bits", change.what, change.bits);
         let _ = writeln!(std::io::stderr(), "soundness: {index} {}: the same ({statistics})", change.what);
     }
-    let _ = writeln!(std::io::stderr(), "soundness: {changes} changes, {hits} objects from the cache, {misses} compiled");
+    let _ =
+        writeln!(std::io::stderr(), "soundness: {changes} changes, {hits} objects from the cache, {misses} compiled");
     assert!(hits > changes && misses > changes, "the cache had nothing to get wrong");
 }

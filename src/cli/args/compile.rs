@@ -46,7 +46,10 @@ impl Compile {
     /// Returns how many files the other hosts compile at a time: as many as each is said to, or four, as distcc has it.
     #[must_use]
     pub fn more_jobs(&self) -> u32 {
-        self.compile_hosts.iter().map(|host| host.rsplit_once('/').and_then(|(_, jobs)| jobs.parse().ok()).unwrap_or(4)).sum()
+        self.compile_hosts
+            .iter()
+            .map(|host| host.rsplit_once('/').and_then(|(_, jobs)| jobs.parse().ok()).unwrap_or(4))
+            .sum()
     }
 }
 

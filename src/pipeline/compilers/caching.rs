@@ -67,7 +67,8 @@ impl Caching {
         settings.env = told.env;
         settings.remote = told.remote;
         let server = remote.and_then(|remote| Some((remote.server()?, remote.to_string())));
-        let mut caching = Self { server, mark: settings.without_remote(), looked: Instant::now(), log: told.log, before };
+        let mut caching =
+            Self { server, mark: settings.without_remote(), looked: Instant::now(), log: told.log, before };
         caching.ask(reporter);
         Ok(caching)
     }
@@ -139,7 +140,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let list = dir.path().join("list");
         let known = |identity| remember(&list, identity).unwrap();
-        assert_eq!(["a", "a", "b", "a"].map(known), [Before::Nothing, Before::This, Before::OtherCompilers, Before::This]);
+        assert_eq!(
+            ["a", "a", "b", "a"].map(known),
+            [Before::Nothing, Before::This, Before::OtherCompilers, Before::This]
+        );
         let why = Before::Nothing.why(true);
         assert_eq!(why, "the cache was empty: this build filled it, and the shared storage did not have it");
     }

@@ -45,13 +45,17 @@ impl Daemon {
             let cc1 = PathBuf::from(String::from_utf8(asked).unwrap().trim());
             let (copy, script) = (dir.path().join("cc1"), dir.path().join("script"));
             fs_err::copy(&cc1, &copy).unwrap();
-            fs_err::write(&script, format!("#!/bin/sh\nexec {} \"$@\" -fno-inline -fno-ipa-icf -O1\n", copy.display())).unwrap();
+            fs_err::write(&script, format!("#!/bin/sh\nexec {} \"$@\" -fno-inline -fno-ipa-icf -O1\n", copy.display()))
+                .unwrap();
             fs_err::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
             let mount = format!("mount --bind {} {} && exec distccd \"$@\"", script.display(), cc1.display());
             command.args(["--mount", "sh", "-c", &mount, "sh"]);
         }
         command
-            .args("--no-detach --daemon --allow 127.0.0.1 --listen 127.0.0.1 --enable-tcp-insecure --log-level info".split(' '))
+            .args(
+                "--no-detach --daemon --allow 127.0.0.1 --listen 127.0.0.1 --enable-tcp-insecure --log-level info"
+                    .split(' '),
+            )
             .args(["--jobs", "2", "--port", &port.to_string(), "--log-file"])
             .arg(&log);
         if super::is_root() {
