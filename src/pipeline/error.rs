@@ -6,6 +6,7 @@ use super::gate::Origin;
 use super::watchdog::Reason;
 use crate::edit;
 use crate::explain::{Cause, builtin, show};
+use crate::plan::signing::x509;
 use crate::proof::Finding;
 use crate::rpm::{binary, source, tree};
 use crate::sys::{exec, lock};
@@ -48,6 +49,14 @@ pub enum Error {
         /// Why; names the path.
         #[source]
         source: std::io::Error,
+    },
+    /// The key to sign modules with is not what it should be.
+    #[error("{source}")]
+    Key {
+        /// Why not; names the place.
+        source: x509::Error,
+        /// Whether it is the one that the work directory keeps.
+        kept: bool,
     },
     /// A program could not be run.
     #[error(transparent)]
@@ -294,6 +303,8 @@ impl Error {
             Self::Lock(lock::Error::Busy { .. }) => {
                 "wait for it to end (`--wait` does that), or use another `--work DIR`".into()
             }
+            Self::Key { kept: true, .. } => "`kbuild clean --sign-key` takes it away, and the next build makes another".into(),
+            Self::Key { source, .. } => source.hint(),
             Self::Ended { reason, log, .. } => match reason {
                 Reason::Time { .. } => format!(
                     "give it a longer `--timeout`, and let it go on with `--resume-build`; the output is in {}",
@@ -375,8 +386,10 @@ impl Error {
             | Self::Orphan { .. }
             | Self::Io { .. }
             | Self::Exec(_)
+            | Self::Key { kept: true, .. }
             | Self::Installed { .. }
             | Self::Compiler { .. } => 4,
+            Self::Key { kept: false, .. } => 3,
             Self::Source(_) | Self::Changed { .. } | Self::Tree(_) | Self::OtherHeader { .. } => 6,
             Self::Edit(_) | Self::EditDiffers { .. } | Self::Release { .. } | Self::Patch { .. } => 7,
             Self::Worker { killed: true, .. }
