@@ -8,6 +8,7 @@
 
 pub mod x509;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -189,7 +190,7 @@ pub(super) fn decide(frame: &Frame<'_>, source: &Source) -> Result<(Option<Signi
             None => Ok((None, None)),
         };
     }
-    let refused = match configured(source, arch, &request.set) {
+    let refused = match configured(&source.texts, arch, &request.set) {
         Configured::Makes => None,
         Configured::Not => Some(Error::NotSigned { srpm }),
         Configured::Own { file, key } => Some(Error::OwnKey { file, key }),
@@ -269,13 +270,13 @@ fn kept(frame: &Frame<'_>) -> Signing {
 }
 
 /// Reads what the configuration says: `--set`, or the config sources of the architecture, or all if none is of one.
-fn configured(source: &Source, arch: &str, set: &[Setting]) -> Configured {
+fn configured(texts: &BTreeMap<String, Vec<u8>>, arch: &str, set: &[Setting]) -> Configured {
     let says = |symbol: &str| -> Vec<(String, String)> {
         if let Some(setting) = set.iter().find(|setting| setting.symbol() == symbol) {
             return vec![("--set".to_owned(), setting.value().to_owned())];
         }
         let values = |(file, text): (&String, &Vec<u8>)| Some((file.clone(), config::value(text, symbol)?));
-        let all: Vec<_> = source.texts.iter().filter_map(values).collect();
+        let all: Vec<_> = texts.iter().filter_map(values).collect();
         let own: Vec<_> = all.iter().filter(|(file, _)| super::configs::is_of(file, arch)).cloned().collect();
         if own.is_empty() { all } else { own }
     };
