@@ -36,7 +36,7 @@ impl Unpacked {
         for packed in self.files(&|name| name.ends_with(".ko.xz")) {
             assert!(Command::new("xz").arg("-d").arg(packed).status().unwrap().success());
         }
-        self.files(&|name| name.ends_with(".ko"))
+        self.files(&|name| Path::new(name).extension().is_some_and(|ending| ending == "ko"))
     }
 }
 
