@@ -1,15 +1,18 @@
 //! Why a run ended early.
 
-use std::path::{Path, PathBuf};
+mod words;
+
+use std::path::PathBuf;
 
 use super::gate::Origin;
 use super::watchdog::Reason;
 use crate::edit;
-use crate::explain::{Cause, builtin, show};
+use crate::explain::{Cause, builtin};
 use crate::plan::signing::x509;
 use crate::proof::Finding;
 use crate::rpm::{binary, source, tree};
 use crate::sys::{exec, lock};
+use words::{ended, excerpt, explained, findings, gated, headline};
 
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]
@@ -224,46 +227,6 @@ pub enum Error {
     /// The signatures of failures that came with the program are not valid.
     #[error(transparent)]
     Bug(#[from] builtin::Broken),
-}
-
-fn ended(reason: Reason, phase: &str) -> String {
-    let why = match reason {
-        Reason::Time { limit } => format!("it took {} s, which is as long as it may", limit.as_secs()),
-        Reason::Silence { limit } => format!("it printed nothing and computed nothing for {} s", limit.as_secs()),
-        Reason::Room { left, least } => {
-            // Where there is hardly any, MiB would all be 0.
-            let (size, unit) = if least < 1 << 20 { (10, "KiB") } else { (20, "MiB") };
-            format!("only {} {unit} are left on its file system, expected at least {}", left >> size, least >> size)
-        }
-    };
-    format!("the build was stopped in {phase}: {why}")
-}
-
-fn gated(origin: &Origin) -> &'static str {
-    match origin {
-        Origin::NothingRead => "no merged config was found after %prep",
-        _ => "%prep resolved the option otherwise than asked",
-    }
-}
-
-fn excerpt(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("  | {line}")).collect::<Vec<_>>().join("\n")
-}
-
-fn explained(cause: Option<&Cause>, log: &Path) -> String {
-    cause.map(|cause| format!("\n\n{}", show::in_short(cause, &log.display().to_string()))).unwrap_or_default()
-}
-
-fn headline(found: &[Finding]) -> &'static str {
-    if found.iter().any(|finding| finding.verdict.holds() == Some(false)) {
-        "the packages do not hold what was asked"
-    } else {
-        "what was asked could not be proved"
-    }
-}
-
-fn findings(found: &[Finding]) -> String {
-    found.iter().map(|finding| format!("  {finding}")).collect::<Vec<_>>().join("\n")
 }
 
 /// Returns in words how a program ended, unless all is well.

@@ -1,3 +1,5 @@
+//! What configurations say of the key, as data.
+
 use super::*;
 
 fn says(texts: &[(&str, &str)], set: &[&str]) -> Configured {

@@ -1,3 +1,5 @@
+//! PEM, and what is no key; whole keys and certificates are judged in `tests/it/signing.rs`.
+
 use super::*;
 
 #[test]
