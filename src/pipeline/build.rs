@@ -10,7 +10,7 @@ use super::measured::Meter;
 use super::progress::Progress;
 use super::watchdog::Watchdog;
 use super::witness::{Signatures, Testimony};
-use super::{Context, Error, gate, resume};
+use super::{Context, Error, gate, masquerade, resume, signing};
 use crate::command::Command;
 use crate::event::{Event, Stage};
 use crate::plan::step::{Gate, Moment as When};
@@ -31,9 +31,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     let mut reason = None;
     let reporter = context.reporter;
 
-    let resumed = resume::command(layout, command)?;
-    let is_resumed = resumed != *command;
-    let command = &resumed;
+    let (command, is_resumed) = &masqueraded(context, command)?;
     reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| match moment {
         Moment::Started(group) => {
@@ -112,12 +110,22 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         // A spec without %build, or an rpmbuild that announces it otherwise: nothing was checked, and it says so.
         return Err(gated(gate, gate::check(gate, Path::new("")), &layout.sources()));
     }
+    signing::settle(context);
     progress.count();
     // `-bp` alone is no measure of a build, and neither is the rest of one.
-    if gate.moment == When::BeforeBuild && !is_resumed {
+    if gate.moment == When::BeforeBuild && !*is_resumed {
         meter.finish(progress.objects());
     }
     Ok(())
+}
+
+/// Returns the command with all that stands before other programs while it runs, and whether it goes on with a build.
+fn masqueraded(context: &Context<'_>, command: &Command) -> Result<(Command, bool), Error> {
+    let put_back = resume::mask(&context.plan.layout, command);
+    let is_resumed = put_back.is_some();
+    let key = signing::mask(context.plan, context.manifest.signing.as_ref(), command);
+    let masks: Vec<_> = put_back.into_iter().chain(key).collect();
+    Ok((masquerade::on(&context.plan.layout, command, &masks)?, is_resumed))
 }
 
 /// Notes what the programs call themselves.

@@ -38,6 +38,7 @@ mod reproducible;
 mod resume;
 mod signature;
 mod signature_kinds;
+mod signing;
 mod size;
 mod spec_variants;
 mod support;
