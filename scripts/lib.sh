@@ -27,7 +27,7 @@ fail() {
 declare -A debian=(
     [rust]="gcc libc6-dev"
     [toy]="rpm bzip2 cpio gcc libc6-dev make patch perl xz-utils"
-    [kernel]="bc bison flex kmod libelf-dev libssl-dev linux-headers-amd64 linux-image-amd64"
+    [kernel]="bc bison flex kmod libelf-dev libssl-dev openssl linux-headers-amd64 linux-image-amd64"
     [boot]="qemu-system-x86 busybox-static"
     [test]="faketime gnupg gnupg1 kmod nginx-light openssl python3-venv rpmlint"
     [container]="buildah debootstrap"
@@ -40,7 +40,7 @@ declare -A debian=(
 declare -A el=(
     [rust]="gcc glibc-devel"
     [toy]="rpm-build bzip2 cpio gcc glibc-devel make patch perl xz"
-    [kernel]="bc bison flex kmod elfutils-libelf-devel openssl-devel"
+    [kernel]="bc bison flex kmod elfutils-libelf-devel openssl openssl-devel"
     [boot]="qemu-kvm"
     [test]="gnupg2 kmod nginx openssl python3-pip rpmlint"
     [curl]="curl"

@@ -21,6 +21,7 @@ pub mod render;
 mod reproducible;
 mod request;
 mod settings;
+mod signing;
 mod size;
 mod status;
 mod thaw;

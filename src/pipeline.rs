@@ -17,6 +17,7 @@ pub mod ledger;
 mod log;
 pub mod manifest;
 pub mod manner;
+mod masquerade;
 pub mod measured;
 mod module;
 pub mod out;
@@ -26,6 +27,7 @@ mod progress;
 mod promise;
 mod prove;
 pub mod resume;
+pub mod signing;
 pub mod store;
 mod tree;
 mod unpack;
@@ -154,7 +156,8 @@ impl Workplace {
         for dir in layout.copies().iter().chain([&layout.work]) {
             files::sweep(dir, None).map_err(|source| Error::io("an unfinished file cannot be removed", source))?;
         }
-        // Whoever holds the lock has started none of them.
+        // Whoever holds the lock has started none of them, and has handed no key over yet.
+        signing::forget(layout);
         let orphans = processes::end_at_home(&layout.home(), uid)
             .map_err(|process| Error::Orphan { pid: process.pid, name: process.name })?;
         if !orphans.is_empty() {
@@ -189,10 +192,9 @@ pub fn run(
         make(&dir)?;
     }
     let mut manifest = Manifest::new(plan);
-    let fingerprint = ledger::fingerprint(plan, &mut manifest);
-    let packages = Packages::choose(plan, fingerprint.as_ref(), manner, reporter);
     let mut context = Context { plan, manner, reporter, cancel, out, manifest: &mut manifest };
-    let outcome = stages(&packages, fingerprint.as_ref(), &mut context);
+    let (outcome, why) = all(&mut context);
+    signing::end(plan);
     if let Err(error) = &outcome {
         context.manifest.status = Status::Failed {
             error: crate::error::chain(error),
@@ -205,9 +207,21 @@ pub fn run(
         context.manifest.status = Status::Done;
     }
     let written = context.write_manifest();
-    ledger::last(layout, context.manifest, packages.why());
+    ledger::last(layout, context.manifest, why.as_deref());
     outcome.and(written)?;
     Ok(manifest)
+}
+
+/// Runs everything; also says why packages were built anew or taken from before, if there was a choice.
+fn all(context: &mut Context<'_>) -> (Result<(), Error>, Option<String>) {
+    match signing::ready(context.plan, context.reporter) {
+        Ok(signed) => context.manifest.signing = signed,
+        Err(error) => return (Err(error), None),
+    }
+    let fingerprint = ledger::fingerprint(context.plan, context.manifest);
+    let packages = Packages::choose(context.plan, fingerprint.as_ref(), context.manner, context.reporter);
+    let outcome = stages(&packages, fingerprint.as_ref(), context);
+    (outcome, packages.why().map(str::to_owned))
 }
 
 /// Runs the steps; those that packages of an earlier run make needless are left out.
@@ -223,6 +237,7 @@ fn stages(packages: &Packages, fingerprint: Option<&Fingerprint>, context: &mut 
         };
         if !resumed {
             resume::end(layout)?;
+            signing::begin(layout)?;
         }
     }
     remove_logs(context.plan, packages)?;
@@ -240,6 +255,8 @@ fn stages(packages: &Packages, fingerprint: Option<&Fingerprint>, context: &mut 
         if let Some(fingerprint) = building {
             ledger::remember(layout, fingerprint, context.manifest)?;
             resume::end(layout)?;
+            signing::begin(layout)?;
+            masquerade::off(layout)?;
         }
         ledger::last(layout, context.manifest, packages.why());
     }

@@ -26,6 +26,7 @@ pub mod resolve;
 pub mod routes;
 pub mod running;
 mod show;
+pub mod signing;
 pub mod source;
 pub mod step;
 mod steps;
@@ -46,6 +47,7 @@ pub use layout::Layout;
 pub use release::build_requires;
 pub use request::Request;
 pub use routes::{Comparison, Route};
+pub use signing::Signing;
 pub use source::Source;
 pub use step::Step;
 pub use trust::{Instead, Voucher, complete, trusted};
@@ -97,6 +99,8 @@ pub struct Plan {
     pub module: Option<ModuleUsed>,
     /// Packages that are used beside the source package.
     pub inputs: Vec<Input>,
+    /// With which key modules are signed, if that is not left to the kernel's build.
+    pub signing: Option<Signing>,
     /// Who runs rpmbuild.
     pub user: Account,
     /// Where everything is.

@@ -13,6 +13,7 @@ use packageurl::PackageUrl;
 
 use crate::edit::config::Setting;
 use crate::plan::Plan;
+use crate::plan::signing::Certificate;
 use crate::rpm::facts::Facts;
 use crate::rpm::nvr::Nvr;
 
@@ -49,6 +50,8 @@ pub struct Build<'a> {
     pub byproducts: &'a [Artifact],
     /// Packages that were used beside the source package and kernel-devel.
     pub inputs: &'a [Artifact],
+    /// The certificate whose key signed the modules, if that is known.
+    pub certificate: Option<&'a Certificate>,
     /// Programs, and what they call themselves.
     pub tools: &'a BTreeMap<String, String>,
     /// When it began (UTC, RFC 3339).

@@ -9,6 +9,7 @@ pub mod manner;
 pub mod module;
 pub mod preflight;
 pub mod routes;
+pub mod signing;
 pub mod size;
 pub mod work;
 
@@ -132,6 +133,9 @@ pub struct Build {
     /// What the route `module` takes.
     #[command(flatten)]
     pub module: module::Module,
+    /// With which key modules are signed.
+    #[command(flatten)]
+    pub signing: signing::Signing,
     /// Where from, and what is trusted.
     #[command(flatten)]
     pub origin: Origin,

@@ -21,12 +21,13 @@ pub(super) fn run(edge: &Edge, args: &Clean) -> Result<Output, Error> {
     };
     // Held until all is removed.
     let _workplace = Workplace::of(&layout, mark.uid(), false, &*edge.reporter).map_err(Error::Pipeline)?;
-    let size: u64 = layout.made().iter().map(|path| files::size_of_tree(path)).sum();
+    let wanted: Vec<PathBuf> = layout.made().into_iter().chain(args.sign_key.then(|| layout.signing())).collect();
+    let size: u64 = wanted.iter().map(|path| files::size_of_tree(path)).sum();
     if let Some(why) = keeps(args, &layout, size) {
         return Ok(Output::text(format!("{} is kept: {why}\n", layout.work.display())));
     }
     let mut text = String::new();
-    for path in layout.made() {
+    for path in wanted {
         if fs_err::symlink_metadata(&path).is_err() {
             continue;
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::Build;
-use super::prepare;
+use super::{prepare, signing};
 use crate::error::Error;
 use crate::pipeline::manifest::Manifest;
 use crate::plan::Layout;
@@ -101,6 +101,7 @@ pub(super) fn host(facts: &Facts, args: &Build, work: &Path, out: &Path) -> Resu
         running: facts.running.clone(),
         running_config: running_config(args, facts),
         out_holds: Manifest::read(out).map(|earlier| earlier.nvr),
+        kept_certificate: signing::kept(args.signing.kept_in.as_deref().unwrap_or(work)),
         builder,
     })
 }

@@ -18,6 +18,7 @@ pub(super) fn again(args: &Build, plan: &Plan) -> Build {
     again.bits = vec![plan.bits];
     again.work = Some(plan.layout.again());
     again.out = plan.layout.out.join(AGAIN);
+    again.signing.kept_in = Some(plan.layout.work.clone());
     again.running.check_reproducible = false;
     again.running.fresh = true;
     again.running.resume_build = false;

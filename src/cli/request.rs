@@ -49,12 +49,9 @@ pub(super) fn all(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
             return Err(Error::Usage(format!("`--patch` names `{}` twice: it applies once", patch.name)));
         }
     }
-    let module = Module {
-        sign_key: args.module.sign_key.as_deref().map(absolute).transpose()?,
-        sign_cert: args.module.sign_cert.as_deref().map(absolute).transpose()?,
-        any_compiler: args.module.any_compiler,
-        kernels: super::devel::kernels(&args.module.kernel)?,
-    };
+    let module =
+        Module { any_compiler: args.module.any_compiler, kernels: super::devel::kernels(&args.module.kernel)? };
+    let signing = super::signing::asked(&args.signing)?;
     let out = absolute(&args.out)?;
     let route = args.routes.route.route();
     let templates = templates(args.templates.as_deref(), route)?;
@@ -76,6 +73,7 @@ pub(super) fn all(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
                 param: Param { tune: args.routes.tune, built_in: args.routes.built_in },
                 module: module.clone(),
                 tree: tree.clone(),
+                signing: signing.clone(),
                 // Known when it was fetched.
                 srpm: PathBuf::new(),
                 arch: args.arch.clone(),
@@ -113,8 +111,18 @@ fn fits(args: &Build) -> Result<(), Error> {
         ("--kernel-devel", args.module.kernel_devel.is_some()),
         ("--kernel", !args.module.kernel.is_empty()),
         ("--any-compiler", args.module.any_compiler),
-        ("--sign-key", args.module.sign_key.is_some()),
     ]);
+    let of_signing =
+        given(&[("--sign-key", args.signing.sign_key.is_some()), ("--throw-away-key", args.signing.throw_away_key)]);
+    match (route, of_signing) {
+        (RouteArgument::Param | RouteArgument::Tree, Some(option)) => {
+            return refuse(option, "it is for modules in packages, `--route kernel` and `--route module`");
+        }
+        (RouteArgument::Module, Some(option @ "--throw-away-key")) => {
+            return refuse(option, "it keeps no key, and signs nothing without `--sign-key`");
+        }
+        _ => {}
+    }
     if let (RouteArgument::Kernel | RouteArgument::Param | RouteArgument::Tree, Some(option)) = (route, of_module) {
         return refuse(option, "it is for `ip_vs.ko` alone, `--route module`");
     }

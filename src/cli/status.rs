@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::pipeline::ledger::{Built, Last};
 use crate::pipeline::manifest::{StageRecord, Status as Outcome};
 use crate::plan::Layout;
+use crate::plan::signing::Certificate;
 use crate::sys::{files, lock, pressure, probe, processes};
 
 /// What is known of a work directory.
@@ -31,6 +32,8 @@ struct Known {
     left_running: Vec<String>,
     last: Option<Last>,
     built: Option<Packages>,
+    /// The certificate of the module-signing key that is kept here.
+    signing: Option<Certificate>,
 }
 
 /// The packages that are there.
@@ -63,6 +66,7 @@ pub(super) fn run(edge: &Edge, args: &Status) -> Result<Output, Error> {
         busy,
         left_running: running.into_iter().map(|process| format!("{} ({})", process.name, process.pid)).collect(),
         last: Last::read(&layout),
+        signing: super::signing::kept(&layout.work),
         built,
         work: layout.work,
     };
@@ -100,6 +104,9 @@ fn text(known: &Known) -> String {
         };
         let _ = writeln!(text, "  {how}");
         let _ = writeln!(text, "results   {}", last.out.display());
+    }
+    if let Some(certificate) = &known.signing {
+        let _ = writeln!(text, "sign key  {certificate}");
     }
     let next = match &known.built {
         Some(Packages { damaged: Some(package), finished, .. }) => {

@@ -11,7 +11,7 @@ use super::measured::Meter;
 use super::progress::Progress;
 use super::watchdog::Watchdog;
 use super::witness::{Signatures, Testimony};
-use super::{Context, Error, gate, resume};
+use super::{Context, Error, gate, masquerade, resume, signing};
 use crate::command::Command;
 use crate::event::{Event, Stage};
 use crate::plan::step::{Gate, Moment as When};
@@ -32,14 +32,12 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     let mut reason = None;
     let reporter = context.reporter;
 
-    let resumed = resume::command(layout, command)?;
-    let is_resumed = resumed != *command;
+    let (masked, is_resumed) = &masqueraded(context, command)?;
     let mut compilers = match gate.moment {
-        When::BeforeBuild => Compilers::new(layout, &resumed, &context.manner.compiling, reporter)?,
+        When::BeforeBuild => Compilers::new(layout, masked, &context.manner.compiling, reporter)?,
         When::AtTheEnd => None,
     };
-    let command = compilers.as_ref().map_or(&resumed, Compilers::command).clone();
-    let command = &command;
+    let command = &compilers.as_ref().map_or(masked, Compilers::command).clone();
     reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| match moment {
         Moment::Started(group) => {
@@ -122,12 +120,22 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         // A spec without %build, or an rpmbuild that announces it otherwise: nothing was checked, and it says so.
         return Err(gated(gate, gate::check(gate, Path::new("")), &layout.sources()));
     }
+    signing::settle(context);
     progress.count();
     // `-bp` alone is no measure of a build, and neither is the rest of one.
-    if gate.moment == When::BeforeBuild && !is_resumed {
+    if gate.moment == When::BeforeBuild && !*is_resumed {
         meter.finish(progress.objects());
     }
     Ok(())
+}
+
+/// Returns the command with all that stands before other programs while it runs, and whether it goes on with a build.
+fn masqueraded(context: &Context<'_>, command: &Command) -> Result<(Command, bool), Error> {
+    let put_back = resume::mask(&context.plan.layout, command);
+    let is_resumed = put_back.is_some();
+    let key = signing::mask(context.plan, context.manifest.signing.as_ref(), command);
+    let masks: Vec<_> = put_back.into_iter().chain(key).collect();
+    Ok((masquerade::on(&context.plan.layout, command, &masks)?, is_resumed))
 }
 
 /// Notes what the programs call themselves.

@@ -4,11 +4,11 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::manifest::FileRecord;
-use super::{Context, Error, prove};
+use super::{Context, Error, prove, signing};
 use crate::event::{Event, Stage, Unit};
 use crate::plan::Step;
 use crate::plan::instructions::{self, Instructions, Values};
-use crate::plan::layout::{INSTALL, PROVENANCE, SBOM, SUMS};
+use crate::plan::layout::{CERTIFICATE, INSTALL, PROVENANCE, SBOM, SUMS};
 use crate::provenance::{self, Artifact, Build, Package, sbom, slsa};
 use crate::rpm::facts;
 use crate::sys::{clock, files};
@@ -55,11 +55,13 @@ pub(super) fn run(
         buckets: plan.bits.buckets(),
         update: first,
         install: second,
+        signed: context.manifest.signing.as_ref().map(|signed| signed.certificate.to_string()).unwrap_or_default(),
         more: instructions.more.clone(),
     };
     let text = instructions::render(&instructions.name, &instructions.template, &values)
         .map_err(|error| Error::io("the installation instructions cannot be written", std::io::Error::other(error)))?;
     put_text(context, INSTALL, &text)?;
+    signing::hand_over(context)?;
     documents(context, &known, &products)?;
     logs(context)?;
     let mut sums = String::new();
@@ -88,6 +90,7 @@ fn documents(context: &mut Context<'_>, packages: &[Package], products: &[Artifa
         products,
         byproducts: &[],
         inputs: &inputs,
+        certificate: manifest.signing.as_ref().map(|signed| &signed.certificate),
         tools: &manifest.tools,
         started: &manifest.started,
         finished: &finished,
@@ -95,7 +98,8 @@ fn documents(context: &mut Context<'_>, packages: &[Package], products: &[Artifa
     if let Some(text) = sbom::document(&build).map_err(failed)? {
         put_bytes(context, SBOM, &text)?;
     }
-    let beside = context.manifest.files.iter().filter(|file| [INSTALL, SBOM].contains(&file.name.as_str()));
+    let beside =
+        context.manifest.files.iter().filter(|file| [INSTALL, SBOM, CERTIFICATE].contains(&file.name.as_str()));
     let byproducts: Vec<Artifact> = beside.map(artifact).collect();
     build.byproducts = &byproducts;
     if let Some(text) = slsa::statement(&build).map_err(failed)? {

@@ -1,14 +1,18 @@
 //! Why a run ended early.
 
-use std::path::{Path, PathBuf};
+mod words;
+
+use std::path::PathBuf;
 
 use super::gate::Origin;
 use super::watchdog::Reason;
 use crate::edit;
-use crate::explain::{Cause, builtin, show};
+use crate::explain::{Cause, builtin};
+use crate::plan::signing::x509;
 use crate::proof::Finding;
 use crate::rpm::{binary, source, tree};
 use crate::sys::{exec, lock};
+use words::{ended, excerpt, explained, findings, gated, headline};
 
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +52,14 @@ pub enum Error {
         /// Why; names the path.
         #[source]
         source: std::io::Error,
+    },
+    /// The key to sign modules with is not what it should be.
+    #[error("{source}")]
+    Key {
+        /// Why not; names the place.
+        source: x509::Error,
+        /// Whether it is the one that the work directory keeps.
+        kept: bool,
     },
     /// A program could not be run.
     #[error(transparent)]
@@ -217,46 +229,6 @@ pub enum Error {
     Bug(#[from] builtin::Broken),
 }
 
-fn ended(reason: Reason, phase: &str) -> String {
-    let why = match reason {
-        Reason::Time { limit } => format!("it took {} s, which is as long as it may", limit.as_secs()),
-        Reason::Silence { limit } => format!("it printed nothing and computed nothing for {} s", limit.as_secs()),
-        Reason::Room { left, least } => {
-            // Where there is hardly any, MiB would all be 0.
-            let (size, unit) = if least < 1 << 20 { (10, "KiB") } else { (20, "MiB") };
-            format!("only {} {unit} are left on its file system, expected at least {}", left >> size, least >> size)
-        }
-    };
-    format!("the build was stopped in {phase}: {why}")
-}
-
-fn gated(origin: &Origin) -> &'static str {
-    match origin {
-        Origin::NothingRead => "no merged config was found after %prep",
-        _ => "%prep resolved the option otherwise than asked",
-    }
-}
-
-fn excerpt(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("  | {line}")).collect::<Vec<_>>().join("\n")
-}
-
-fn explained(cause: Option<&Cause>, log: &Path) -> String {
-    cause.map(|cause| format!("\n\n{}", show::in_short(cause, &log.display().to_string()))).unwrap_or_default()
-}
-
-fn headline(found: &[Finding]) -> &'static str {
-    if found.iter().any(|finding| finding.verdict.holds() == Some(false)) {
-        "the packages do not hold what was asked"
-    } else {
-        "what was asked could not be proved"
-    }
-}
-
-fn findings(found: &[Finding]) -> String {
-    found.iter().map(|finding| format!("  {finding}")).collect::<Vec<_>>().join("\n")
-}
-
 /// Returns in words how a program ended, unless all is well.
 ///
 /// # Errors
@@ -294,6 +266,8 @@ impl Error {
             Self::Lock(lock::Error::Busy { .. }) => {
                 "wait for it to end (`--wait` does that), or use another `--work DIR`".into()
             }
+            Self::Key { kept: true, .. } => "`kbuild clean --sign-key` takes it away, and the next build makes another".into(),
+            Self::Key { source, .. } => source.hint(),
             Self::Ended { reason, log, .. } => match reason {
                 Reason::Time { .. } => format!(
                     "give it a longer `--timeout`, and let it go on with `--resume-build`; the output is in {}",
@@ -375,8 +349,10 @@ impl Error {
             | Self::Orphan { .. }
             | Self::Io { .. }
             | Self::Exec(_)
+            | Self::Key { kept: true, .. }
             | Self::Installed { .. }
             | Self::Compiler { .. } => 4,
+            Self::Key { kept: false, .. } => 3,
             Self::Source(_) | Self::Changed { .. } | Self::Tree(_) | Self::OtherHeader { .. } => 6,
             Self::Edit(_) | Self::EditDiffers { .. } | Self::Release { .. } | Self::Patch { .. } => 7,
             Self::Worker { killed: true, .. }

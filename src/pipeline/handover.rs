@@ -19,6 +19,7 @@ use crate::event::{Event, Reporter};
 use crate::explain::Cause;
 use crate::plan::Plan;
 use crate::plan::request::Input;
+use crate::plan::signing::Handed;
 use crate::sys::files;
 use crate::sys::signal::Cancel;
 
@@ -99,6 +100,11 @@ pub fn order(
                 io::copy(&mut fs_err::File::open(&input.path)?.take(input.size), &mut writer).map(drop)
             })
         })
+        .and_then(|()| {
+            handed(plan).iter().try_for_each(|Handed { from, .. }| {
+                io::copy(&mut fs_err::File::open(&from.path)?.take(from.size), &mut writer).map(drop)
+            })
+        })
         .and_then(|()| writer.flush());
     let mut reader = BufReader::with_capacity(256 * 1024, stream);
     loop {
@@ -165,11 +171,18 @@ fn take_source(plan: &Plan, reader: &mut impl Read) -> Result<(), Error> {
     let failed = |source| Error::io("a package that is to be used cannot be stored", source);
     let source = plan.source.iter().map(|source| (plan.layout.srpm(&source.file), source.size));
     let inputs = plan.inputs.iter().map(|input| (plan.layout.input(&input.file()), input.size));
-    for (target, size) in source.chain(inputs) {
+    let open = source.chain(inputs).map(|(target, size)| (target, size, 0o644));
+    let secret = handed(plan).iter().map(|Handed { from, to }| (to.clone(), from.size, 0o600));
+    for (target, size, mode) in open.chain(secret) {
         fs_err::create_dir_all(target.parent().unwrap_or(&target)).map_err(failed)?;
-        files::replace(&target, &mut (&mut *reader).take(size), 0o644).map_err(failed)?;
+        files::replace(&target, &mut (&mut *reader).take(size), mode).map_err(failed)?;
     }
     Ok(())
+}
+
+/// The key to sign modules with, if the user gave one.
+fn handed(plan: &Plan) -> &[Handed] {
+    plan.signing.as_ref().map_or(&[], |signing| &signing.handed)
 }
 
 /// The building side's end of the socket, as the place for events and for results.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{FileRecord, Manifest, ReleaseRecord};
+use super::signing::Signed;
 use super::{Error, Manner, build};
 use crate::command::Command;
 use crate::event::{Reporter, Stage};
@@ -37,6 +38,8 @@ pub struct Built {
     release: Option<ReleaseRecord>,
     promised: Vec<String>,
     proof: Vec<Finding>,
+    #[serde(default)]
+    signing: Option<Signed>,
 }
 
 /// The last run in a work directory.
@@ -119,6 +122,7 @@ impl Built {
         manifest.release.clone_from(&self.release);
         manifest.promised.clone_from(&self.promised);
         manifest.proof.clone_from(&self.proof);
+        manifest.signing.clone_from(&self.signing);
     }
 }
 
@@ -128,6 +132,9 @@ pub(super) fn fingerprint(plan: &Plan, manifest: &mut Manifest) -> Option<Finger
     build::tools(manifest, build_command(plan)?);
     for (program, version) in &manifest.tools {
         fingerprint.add(program, version);
+    }
+    if let Some(signed) = &manifest.signing {
+        fingerprint.signed_with(&signed.certificate);
     }
     Some(fingerprint)
 }
@@ -164,6 +171,7 @@ pub(super) fn remember(layout: &Layout, fingerprint: &Fingerprint, manifest: &Ma
         release: manifest.release.clone(),
         promised: manifest.promised.clone(),
         proof: manifest.proof.clone(),
+        signing: manifest.signing.clone(),
     };
     write(&layout.built(), &built)
 }

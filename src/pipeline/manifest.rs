@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::out::Out;
+use super::signing::Signed;
 use super::{Error, compilers};
 use crate::edit::Change;
 use crate::edit::config::Setting;
@@ -51,6 +52,9 @@ pub struct Manifest {
     /// What `ip_vs.ko` alone was built from, if that was the route.
     #[serde(default)]
     pub module: Option<ModuleUsed>,
+    /// With which key modules were signed, if that was not left to the kernel's build.
+    #[serde(default)]
+    pub signing: Option<Signed>,
     /// The edits, line by line.
     pub edits: Vec<EditRecord>,
     /// The building user.
@@ -190,6 +194,7 @@ impl Manifest {
             recipe: plan.recipe.clone(),
             source: plan.source.clone(),
             module: plan.module.clone(),
+            signing: None,
             edits: edits
                 .unwrap_or_default()
                 .iter()

@@ -4,7 +4,6 @@
 //! and later). A resumed build is a whole one, `%prep` and `make mrproper` included. Only then, before the first `make` that
 //! compiles, is put back what the interrupted build had compiled (see [`thaw`]), and make finds that it has less to do.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
 use super::Error;
-use crate::command::{Command, quote};
+use super::masquerade::{self, Mask};
+use crate::command::Command;
 use crate::event::Reporter;
 use crate::plan::Layout;
 use crate::plan::fingerprint::Fingerprint;
@@ -20,7 +20,7 @@ use crate::plan::layout::text;
 use crate::sys::files::{self, Stamp};
 
 /// What stands before make on `PATH`.
-const WRAPPER: &str = include_str!("../../templates/resume-make");
+const SCRIPT: &str = include_str!("../../templates/mask-make");
 /// What was written this shortly before the last file may be half a file.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
 /// The mark of a tree that was put back, in place of the tree.
@@ -42,7 +42,7 @@ pub(super) fn begin(layout: &Layout, fingerprint: &Fingerprint) -> Result<(), Er
 
 /// Removes what only a resumed build needs.
 pub(super) fn end(layout: &Layout) -> Result<(), Error> {
-    for path in [layout.begun(), layout.kept(), layout.masquerade()] {
+    for path in [layout.begun(), layout.kept()] {
         if fs_err::symlink_metadata(&path).is_ok() {
             files::remove(&path).map_err(failed)?;
         }
@@ -82,30 +82,14 @@ pub(super) fn keep(layout: &Layout, now: &Fingerprint, reporter: &dyn Reporter) 
     Ok(true)
 }
 
-/// Returns the build's command, with make masqueraded if a tree was put aside for it.
-pub(super) fn command(layout: &Layout, command: &Command) -> Result<Command, Error> {
-    let path = command.env.get("PATH").map_or("", String::as_str);
-    let make = path.split(':').map(|dir| Path::new(dir).join("make")).find(|make| make.is_file());
-    let Some(make) = make.filter(|_| layout.kept().is_dir()) else { return Ok(command.clone()) };
+/// Returns what stands before make, if a tree was put aside for this build.
+pub(super) fn mask(layout: &Layout, command: &Command) -> Option<Mask> {
+    let make = masquerade::unmasked(command, "make").filter(|_| layout.kept().is_dir())?;
     // By this process, since the program may lie where the building user cannot enter.
     let kbuild = format!("/proc/{}/exe", std::process::id());
-    let values = [
-        ("{{ make }}", quote(&text(&make))),
-        ("{{ kbuild }}", kbuild),
-        ("{{ kept }}", quote(&text(&layout.kept()))),
-        ("{{ build }}", quote(&text(&layout.build()))),
-    ];
-    let script = values.iter().fold(WRAPPER.to_owned(), |script, (name, value)| script.replace(name, value));
-    let dir = layout.masquerade();
-    let file = dir.join("make");
-    fs_err::create_dir_all(&dir).map_err(failed)?;
-    files::replace_text(&file, script.as_bytes()).map_err(failed)?;
-    fs_err::set_permissions(&file, PermissionsExt::from_mode(0o755)).map_err(failed)?;
-    let mut command = command.clone();
-    command
-        .env
-        .insert("PATH".into(), format!("{}:{}", dir.display(), command.env.get("PATH").cloned().unwrap_or_default()));
-    Ok(command)
+    let (make, kept, build) = (text(&make), text(&layout.kept()), text(&layout.build()));
+    let values = [("make", make.as_str()), ("kbuild", &kbuild), ("kept", &kept), ("build", &build)];
+    Some(Mask::new("make", SCRIPT, &values))
 }
 
 /// Puts back what was compiled in a tree: `kept` and `build` are the directories of all trees, then and now, and `tree` is

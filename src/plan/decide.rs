@@ -95,6 +95,7 @@ impl Frame<'_> {
             source,
             module: None,
             inputs: Vec::new(),
+            signing: None,
             user: self.user.clone(),
             layout: self.layout.clone(),
             prepare: match &host.builder {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::routes;
+use super::{routes, signing};
 use crate::edit::{self, spec};
 use crate::ipvs::bits::{Bits, MODULE, Range};
 
@@ -221,6 +221,9 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// The key that was given is not used.
+    #[error(transparent)]
+    Signing(#[from] signing::Error),
     /// Programs are missing: all of them at once.
     #[error("not found on PATH: {}", list(programs))]
     NoTools {
@@ -271,6 +274,7 @@ impl Error {
             | Self::Arch { .. }
             | Self::BootArch { .. }
             | Self::UnameTooLong { .. }
+            | Self::Signing(_)
             | Self::NoFile { .. } => 3,
             Self::NoTools { .. } | Self::OtherResults { .. } => 4,
             Self::Unsigned { .. }

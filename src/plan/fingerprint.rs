@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::signing::Certificate;
 use super::step::{Moment, Step};
 use super::{Plan, SourceUsed};
 use crate::command::Command;
@@ -53,6 +54,11 @@ impl Fingerprint {
     /// Adds what is only known on the machine: a program and what it calls itself.
     pub fn add(&mut self, program: &str, version: &str) {
         self.0.insert(format!("the {program} of this machine"), version.to_owned());
+    }
+
+    /// Adds the certificate whose key signs the modules: the one that counts is only known when the key has been made.
+    pub fn signed_with(&mut self, certificate: &Certificate) {
+        self.0.insert("the module-signing key".into(), certificate.sha256.clone());
     }
 
     /// Names what is not the same in the other one.

@@ -14,6 +14,7 @@ impl Error {
                  chains"
             ),
             Self::Route(error) => return error.hint(),
+            Self::Signing(error) => error.hint(),
             Self::Unknown { .. } | Self::Release { .. } => {
                 "say `--recipe NAME` if you know the family, or write a recipe and pass it as `--recipe FILE`: \
                  CONTRIBUTING.md says how"

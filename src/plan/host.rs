@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::preflight::{DIRECTORY, Finding, Weight};
 use super::request::BaseConfig;
+use super::signing::Certificate;
 
 /// The machine and who uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub struct Host {
     pub running_config: Option<BaseConfig>,
     /// The kernel whose results are already there, as their manifest names it.
     pub out_holds: Option<String>,
+    /// The certificate of the module-signing key that the work directory keeps, if there is one.
+    pub kept_certificate: Option<Certificate>,
 }
 
 /// A user account.

@@ -59,6 +59,8 @@ pub struct Values {
     pub update: Vec<String>,
     /// Packages installed beside older ones (`rpm -i`).
     pub install: Vec<String>,
+    /// The certificate whose key signed the modules; empty if they are not signed, or with a key that nobody keeps.
+    pub signed: String,
     /// What only one route has to say.
     #[serde(flatten)]
     pub more: More,
@@ -77,9 +79,6 @@ pub struct More {
     /// Route `param`: the kernel's range, and what it does with a value outside.
     #[serde(default)]
     pub range: String,
-    /// Route `module`: the certificate that it is signed with; empty if it is not.
-    #[serde(default)]
-    pub signed: String,
     /// Route `tree`: where the tree is.
     #[serde(default)]
     pub tree: String,

@@ -16,6 +16,8 @@ pub const INSTALL: &str = "INSTALL.md";
 pub const PROVENANCE: &str = "provenance.json";
 /// Name of the CycloneDX bill of materials among the results.
 pub const SBOM: &str = "sbom.cdx.json";
+/// Name of the certificate among the results, as DER, whose key signed the modules.
+pub const CERTIFICATE: &str = "module-signing.x509";
 
 /// The work directory and the directory for results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,7 +182,7 @@ impl Layout {
         self.work.join("kept")
     }
 
-    /// What stands before other programs on `PATH` while a build is resumed.
+    /// What stands before other programs on `PATH` while rpmbuild runs.
     #[must_use]
     pub fn masquerade(&self) -> PathBuf {
         self.work.join("masquerade")
@@ -198,15 +200,75 @@ impl Layout {
         self.work.join("ccache")
     }
 
+    /// What stands before one of them.
+    #[must_use]
+    pub fn mask(&self, program: &str) -> PathBuf {
+        self.masquerade().join(program)
+    }
+
+    /// The module-signing key that is kept for all builds here.
+    #[must_use]
+    pub fn kept_key(&self) -> PathBuf {
+        self.signing().join("key.pem")
+    }
+
+    /// Its certificate.
+    #[must_use]
+    pub fn kept_cert(&self) -> PathBuf {
+        self.signing().join("cert.pem")
+    }
+
+    /// What openssl goes by when it makes them.
+    #[must_use]
+    pub fn genkey(&self) -> PathBuf {
+        self.signing().join("x509.genkey")
+    }
+
+    /// Where all of that is.
+    #[must_use]
+    pub fn signing(&self) -> PathBuf {
+        self.work.join("signing")
+    }
+
+    /// A file that is being made, beside its place.
+    #[must_use]
+    pub fn unfinished(&self, path: &Path) -> PathBuf {
+        path.with_extension("new")
+    }
+
+    /// A copy of the user's module-signing key that the building user can read, for as long as a build takes.
+    #[must_use]
+    pub fn given_key(&self) -> PathBuf {
+        self.given().join("key.pem")
+    }
+
+    /// A copy of its certificate.
+    #[must_use]
+    pub fn given_cert(&self) -> PathBuf {
+        self.given().join("cert.pem")
+    }
+
+    /// Where those copies are.
+    #[must_use]
+    pub fn given(&self) -> PathBuf {
+        self.work.join("given")
+    }
+
+    /// The mark that the kernel's build asked for a key and got ours.
+    #[must_use]
+    pub fn key_asked_for(&self) -> PathBuf {
+        self.work.join("key-asked-for")
+    }
+
     /// What the last run did.
     #[must_use]
     pub fn last(&self) -> PathBuf {
         self.work.join("last.json")
     }
 
-    /// All that runs make here and that the next one can make again.
+    /// All that runs make here and that the next one can make again, which a key is not.
     #[must_use]
-    pub fn made(&self) -> [PathBuf; 19] {
+    pub fn made(&self) -> [PathBuf; 21] {
         let [srpm, inputs] = self.copies();
         [
             self.built(),
@@ -214,6 +276,8 @@ impl Layout {
             self.kept(),
             self.masquerade(),
             self.compilers(),
+            self.given(),
+            self.key_asked_for(),
             self.last(),
             self.topdir(),
             self.pristine(),

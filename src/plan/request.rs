@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::instructions::Templates;
 use super::routes::Route;
+use super::signing;
 use crate::edit::config::Setting;
 use crate::event::Stage;
 use crate::ipvs::bits::Bits;
@@ -24,6 +25,8 @@ pub struct Request {
     pub tree: Tree,
     /// What the route `module` is to do.
     pub module: Module,
+    /// With which key modules are to be signed.
+    pub signing: signing::Asked,
     /// The source package, as an absolute path.
     pub srpm: PathBuf,
     /// Architecture; `None` for the machine's.
@@ -92,10 +95,6 @@ pub struct Tree {
 /// What the route `module` is to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Module {
-    /// The key to sign with and its certificate, as absolute paths.
-    pub sign_key: Option<PathBuf>,
-    /// The certificate.
-    pub sign_cert: Option<PathBuf>,
     /// Take another compiler than the kernel's, too.
     pub any_compiler: bool,
     /// The distribution's own kernel packages: to compare with, and to boot.

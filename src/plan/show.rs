@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::routes::{Comparison, Route, Verdict};
-use super::step::{FileEdit, Gate, Moment, PatchRun, Refresh, Signing, Tree};
+use super::signing::{Make, Signing};
+use super::step::{self, FileEdit, Gate, Moment, PatchRun, Refresh, Tree};
 use super::{Plan, Step};
 use crate::command::Command;
 use crate::edit::config::Setting;
@@ -58,6 +59,9 @@ impl fmt::Display for Plan {
         let uid = self.user.uid.map_or("to be created".to_owned(), |uid| format!("uid {uid}"));
         writeln!(f, "built as  {} ({uid})", self.user.name)?;
         writeln!(f, "work      {}", self.layout.work.display())?;
+        if let Some(signing) = &self.signing {
+            show_signing(f, signing)?;
+        }
         writeln!(f, "out       {}", self.layout.out.display())?;
         for command in &self.prepare {
             writeln!(f, "\nfirst, as root\n  {command}")?;
@@ -162,7 +166,7 @@ impl Plan {
                 show_command(f, &what.make, true)?;
                 show_command(f, &what.strip, false)?;
                 match &what.sign {
-                    Some(Signing::SignFile { command } | Signing::Openssl { command, .. }) => {
+                    Some(step::Signing::SignFile { command } | step::Signing::Openssl { command, .. }) => {
                         show_command(f, command, false)?;
                     }
                     None => {}
@@ -204,6 +208,19 @@ impl Plan {
                 Ok(())
             }
         }
+    }
+}
+
+fn show_signing(f: &mut fmt::Formatter<'_>, signing: &Signing) -> fmt::Result {
+    let Signing { key, certificate, handed, make, .. } = signing;
+    let from = handed.first().map_or(key, |key| &key.from.path).display();
+    match (certificate, make) {
+        (Some(certificate), _) => writeln!(f, "sign key  {from} ({certificate})"),
+        (None, Some(Make { command, .. })) => {
+            writeln!(f, "sign key  {from} (made once, kept for later builds in this work directory)")?;
+            show_command(f, command, false)
+        }
+        (None, None) => writeln!(f, "sign key  {from}"),
     }
 }
 

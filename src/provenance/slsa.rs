@@ -209,6 +209,11 @@ fn dependencies(build: &Build<'_>) -> Result<Vec<Resource>, Error> {
         all.push(resource);
     }
     all.extend(build.inputs.iter().map(|input| Resource::of(input).role("kernel package, to compare with")));
+    if let Some(certificate) = build.certificate {
+        let mut resource = Resource::new(&certificate.subject, &certificate.sha256).role("module-signing certificate");
+        resource.annotations.insert("notAfter".into(), certificate.not_after.as_str().into());
+        all.push(resource);
+    }
     all.extend(patches(plan).map(|(name, text)| Resource::new(name, &digest::sha256(text.as_bytes())).role("patch")));
     Ok(all)
 }

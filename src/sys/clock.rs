@@ -10,6 +10,12 @@ pub fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// Returns the present time in seconds since 1970.
+#[must_use]
+pub fn seconds() -> u64 {
+    u64::try_from(Timestamp::now().as_second()).unwrap_or_default()
+}
+
 /// Returns how long ago a time was that [`now`] gave; nothing for other texts. A time to come, as a clock that was set back
 /// sees it, is now.
 #[must_use]

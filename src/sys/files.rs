@@ -120,6 +120,13 @@ pub fn texts(dir: &Path, largest: u64) -> impl Iterator<Item = (PathBuf, String)
     })
 }
 
+/// Returns the plain files below a directory whose names are wanted; what cannot be read is left out.
+pub fn named(dir: &Path, wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = walkdir::WalkDir::new(dir).into_iter().flatten();
+    let files = entries.filter(|entry| entry.file_type().is_file() && entry.file_name().to_str().is_some_and(wanted));
+    files.map(walkdir::DirEntry::into_path).collect()
+}
+
 /// Replaces a small file by a text.
 ///
 /// # Errors

@@ -39,6 +39,7 @@ mod reproducible;
 mod resume;
 mod signature;
 mod signature_kinds;
+mod signing;
 mod size;
 mod soundness;
 mod spec_variants;

@@ -16,6 +16,7 @@ use crate::support::chroot::Chroot;
 use crate::support::kbuild::{Kbuild, Outcome};
 use crate::support::package::{names, rpm};
 use crate::support::sandbox::Sandbox;
+use crate::support::signed::{self, Unpacked};
 use crate::support::{repository, require, require_root};
 
 /// What two kernels may take on a slow machine.
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_mins(45);
 
 #[test]
 fn linux_has_the_table_that_was_asked_for_and_the_stock_one_has_its_own() {
-    if !["rpmbuild", "qemu-system-x86_64", "busybox", "depmod"].into_iter().all(require) || !require_root() {
+    if !["rpmbuild", "qemu-system-x86_64", "busybox", "depmod", "openssl"].into_iter().all(require) || !require_root() {
         return;
     }
     let sandbox = Sandbox::new();
@@ -47,6 +48,9 @@ fn linux_has_the_table_that_was_asked_for_and_the_stock_one_has_its_own() {
         all_levels_hold(&manifest(dir));
         let console = fs_err::read_to_string(dir.join("logs/06-boot.log")).unwrap();
         assert!(console.contains(&format!("Connection hash table configured (size={size},")), "{console}");
+        // The kernel has taken the module's signature, and says so by saying nothing.
+        assert!(!console.contains("module verification failed"), "{console}");
+        the_kept_key_has_signed_its_modules(dir);
     }
 
     // The proof can fail: the stock kernel is not taken for the other.
@@ -58,7 +62,22 @@ fn linux_has_the_table_that_was_asked_for_and_the_stock_one_has_its_own() {
 
     installs_with_its_own_firmware_only(&sandbox, &asked, &stock);
     its_module_alone_is_built_for_the_stock_kernel(&stock);
-    it_is_the_same_in_another_place_on_another_day(&srpm, &asked);
+    it_is_the_same_in_another_place_on_another_day(&srpm, &asked, &sandbox);
+}
+
+/// Every module is signed by the key whose certificate is among the results, and the kernel has that in itself.
+fn the_kept_key_has_signed_its_modules(dir: &Path) {
+    let kernel =
+        names(dir).into_iter().find(|name| name.starts_with("kernel-6.1") && !name.ends_with(".src.rpm")).unwrap();
+    let unpacked = Unpacked::new(&dir.join(kernel));
+    let modules = unpacked.modules();
+    assert!(modules.len() > 5, "{modules:?}");
+    let certificate = signed::certificate(dir);
+    for module in &modules {
+        signed::verifies(module, &certificate).unwrap();
+    }
+    let image = unpacked.files(&|name| name.starts_with("vmlinuz-")).pop().unwrap();
+    assert!(signed::has_in_itself(&fs_err::read(image).unwrap(), &fs_err::read(certificate).unwrap()));
 }
 
 /// Runs a build that may take long.
@@ -73,12 +92,14 @@ fn patiently(kbuild: Kbuild<'_>) -> Outcome {
 }
 
 /// By another user, in another directory, forty days later: the same packages, byte for byte.
-fn it_is_the_same_in_another_place_on_another_day(srpm: &Path, asked: &Path) {
+fn it_is_the_same_in_another_place_on_another_day(srpm: &Path, asked: &Path, made_in: &Sandbox) {
     assert!(require("faketime"), "nothing was compared");
     let place = Sandbox::of_ordinary_user();
     let srpm = place.input(srpm.file_name().unwrap().to_str().unwrap(), fs_err::read(srpm).unwrap());
     let rpmbuild = place.fake("rpmbuild", "exec faketime -f +40d /usr/bin/rpmbuild \"$@\"");
-    patiently(place.ipvs(&srpm, "20").fakes([&rpmbuild]));
+    let key = |name: &str| place.input(name, fs_err::read(made_in.work().join("signing").join(name)).unwrap());
+    let kbuild = place.ipvs(&srpm, "20").arg("--sign-key").arg(key("key.pem")).arg("--sign-cert").arg(key("cert.pem"));
+    patiently(kbuild.fakes([&rpmbuild]));
     assert_eq!(names(&place.out()), names(asked));
     for name in names(asked) {
         let difference = kbuild::proof::difference::first(&asked.join(&name), &place.out().join(&name)).unwrap();

@@ -195,6 +195,7 @@ fn crates_that_change_often_have_one_door_each() {
     only(&["plotters::", "use plotters", "dejavu::"], |source| source.path == "src/cli/size/plot.rs");
     only(&["cyclonedx_bom::", "use cyclonedx_bom"], |source| source.room == "provenance");
     only(&["packageurl::", "use packageurl"], |source| source.room == "provenance");
+    only(&["x509_cert::", "use x509_cert", "use rsa::"], |source| source.path == "src/plan/signing/x509.rs");
     only(&["minijinja::", "use minijinja"], |source| source.path == "src/plan/template.rs");
 }
 

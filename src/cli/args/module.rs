@@ -17,10 +17,4 @@ pub struct Module {
     /// Route module: compile with another gcc than the kernel's, too
     #[arg(long)]
     pub any_compiler: bool,
-    /// Route module: the private key to sign the module with (PEM), which the building user must be able to read
-    #[arg(long, value_name = "FILE", requires = "sign_cert")]
-    pub sign_key: Option<PathBuf>,
-    /// Route module: its certificate
-    #[arg(long, value_name = "FILE", requires = "sign_key")]
-    pub sign_cert: Option<PathBuf>,
 }

@@ -26,6 +26,9 @@ pub struct Clean {
     /// Only if it holds more than this, such as 40GiB
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub over: Option<u64>,
+    /// The module-signing key that is kept there, too: later builds are signed with another one
+    #[arg(long)]
+    pub sign_key: bool,
     /// Say what would be removed, and remove nothing
     #[arg(long)]
     pub dry_run: bool,

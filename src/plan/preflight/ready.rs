@@ -42,6 +42,9 @@ pub fn ready(request: &Request, host: &Host) -> Ready {
 #[must_use]
 pub fn programs(plan: &Plan, request: &Request, host: &Host) -> Vec<String> {
     let mut all = needed(request, host);
+    if plan.signing.as_ref().is_some_and(|signing| plan.route == Route::Kernel || !signing.is_given()) {
+        all.push("openssl");
+    }
     if plan.route == Route::Module {
         all.extend(module::TOOLS);
         let patches = |step: &Step| matches!(step, Step::Patch { patches, .. } if !patches.is_empty());

@@ -7,7 +7,7 @@ use super::super::error::LONGEST_UNAME;
 use super::super::host::Host;
 use super::super::release::{self, Released};
 use super::super::step::FileEdit;
-use super::super::{Error, Plan, Request, Source, edits, switches};
+use super::super::{Error, Plan, Request, Source, edits, signing, switches};
 use super::{Route, cheaper};
 use crate::edit::Change;
 use crate::edit::config::{self, Setting};
@@ -36,7 +36,9 @@ pub(in crate::plan) fn plan(frame: &Frame<'_>, source: &Source) -> Result<Plan, 
     let mut notes: Vec<String> = cheaper(Route::Kernel, &frame.routes).into_iter().collect();
     notes.extend(ground.notes());
     let steps = ground.steps(edits);
-    Ok(ground.plan(Route::Kernel, steps, notes, warnings))
+    let (signing, note) = signing::decide(frame, source)?;
+    notes.extend(note);
+    Ok(Plan { signing, ..ground.plan(Route::Kernel, steps, notes, warnings) })
 }
 
 impl<'a> Ground<'a> {

@@ -144,8 +144,7 @@ impl Ground<'_> {
             }
             Origin::Directory { path } => DevelPlace::Directory { tree: path.clone() },
         };
-        let sign = signing::decide(frame, devel, &place, &self.built())?;
-        let signed = sign.as_ref().and(request.module.sign_cert.as_ref()).map(|cert| text(cert));
+        let (sign, signing) = signing::decide(frame, devel, &place, &self.built())?.unzip();
         let mut steps = vec![
             Step::Verify { srpm: frame.srpm(), size: header.size, sha256: header.sha256.clone() },
             Step::Lay { files: self.files()?, devel: place.clone(), tree: tree.clone() },
@@ -168,11 +167,10 @@ impl Ground<'_> {
                 with: request.module.kernels.iter().map(|kernel| self.input(&kernel.path)).collect(),
             });
         }
-        let more = More { signed: signed.unwrap_or_default(), ..More::default() };
         steps.push(Step::Collect {
             install: vec![self.nvr.name.clone()],
             update: Vec::new(),
-            instructions: Instructions::new(Route::Module, &request.templates, more),
+            instructions: Instructions::new(Route::Module, &request.templates, More::default()),
         });
         let way = format!("{}{TAB_BITS}, which the compiler includes after the kernel's autoconf.h", self.dir);
         let plan = frame.plan(Route::Module, self.nvr.clone(), self.used.uname_r.clone(), way, steps);
@@ -183,6 +181,7 @@ impl Ground<'_> {
                 patches: self.patches.applied.iter().map(|patch| patch.name.clone()).collect(),
             }),
             inputs: self.inputs(),
+            signing,
             notes,
             warnings: plan.warnings.iter().cloned().chain(warnings).collect(),
             ..plan

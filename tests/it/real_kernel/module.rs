@@ -127,7 +127,6 @@ fn the_stock_kernel_boots_with_the_table_that_was_asked_for() {
         .output()
         .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    fs_err::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     let kbuild = module(&sandbox, &srpm, &tree, "20").arg("--kernel").arg(&stock).arg("--boot");
     let outcome = within(kbuild.arg("--sign-key").arg(&key).arg("--sign-cert").arg(&cert), 0);
     outcome.prints("20 bits by default: `ip_vs_conn_tab_bits` in .data");

@@ -57,12 +57,6 @@ pub enum Error {
         /// This machine.
         host: String,
     },
-    /// Only one half of a pair of key and certificate was given.
-    #[error("`--sign-key` and `--sign-cert` go together: {given} alone signs nothing")]
-    HalfAKey {
-        /// The one that was given.
-        given: &'static str,
-    },
     /// The kernel's modules are signed in a way that kbuild does not do.
     #[error("`{devel}` has no scripts/sign-file, and modules of Linux {version} are signed in another way")]
     Unsignable {
@@ -96,7 +90,6 @@ impl Error {
             }
             Self::NoHeaders { .. } => "is the source package that of this kernel-devel?".into(),
             Self::Cross { arch, .. } => format!("run kbuild on {arch}, or in an emulated container of it"),
-            Self::HalfAKey { .. } => "name both, or neither".into(),
             Self::Unsignable { .. } => {
                 "leave out `--sign-key`: these kernels load modules that are not signed, unless told not to".into()
             }
@@ -111,7 +104,6 @@ impl Error {
         match self {
             Self::Unsuitable { .. } | Self::NoHeaders { .. } | Self::NothingToBoot => 3,
             Self::Devel(error) => error.exit_code(),
-            Self::HalfAKey { .. } => 2,
             Self::Cross { .. } | Self::Unsignable { .. } => 4,
             Self::NoDevel { .. } => 5,
             Self::Unapplied { .. } | Self::Rename { .. } => 7,
