@@ -54,7 +54,7 @@ struct Edge {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if let Some(name) = compiler::name(arguments.first()) {
-        let program = arguments.first().map(Path::new).unwrap_or(Path::new(name));
+        let program = arguments.first().map_or(Path::new(name), Path::new);
         return compiler::run(name, program, arguments.get(1..).unwrap_or_default());
     }
     exec::keep_open_files_to_ourselves();

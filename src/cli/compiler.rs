@@ -135,7 +135,7 @@ impl<'a> Tools<'a> {
         }
         let source = fs_err::read(&kernel.source).unwrap_or_default();
         let key = Key { names: &tree.names, listed: tree.lists_all(&source) };
-        if self.may_hide(kernel, &source, &arguments) {
+        if may_hide(kernel, &source, &arguments) {
             let (status, complaints) = self.cached(call::hidden(&arguments), &key).run()?;
             if let Some(signal) = status.signal() {
                 return Err(io::Error::other(format!("ended by signal {signal}")));
@@ -152,7 +152,7 @@ impl<'a> Tools<'a> {
     /// Preprocesses a kernel's source, as if the text were an object, which ccache then keeps.
     fn text(&self, kernel: &Kernel, tree: &Tree, arguments: &[OsString]) -> io::Result<ExitCode> {
         let source = fs_err::read(&kernel.source).unwrap_or_default();
-        if self.may_hide(kernel, &source, arguments) {
+        if may_hide(kernel, &source, arguments) {
             let output = Path::new(KEPT).join(format!("text-{}.o", std::process::id()));
             let hidden = call::as_compilation(&call::hidden(&self.relative(arguments)?), &output);
             let compiler = self.settings.dir.join(TEXT).join(NAMES[0]);
@@ -171,11 +171,6 @@ impl<'a> Tools<'a> {
             }
         }
         Err(plain(self.compiler, arguments.to_vec()).replace())
-    }
-
-    /// Whether a source may be compiled without what varies: nothing is known that names it, and the header is there.
-    fn may_hide(&self, kernel: &Kernel, source: &[u8], arguments: &[OsString]) -> bool {
-        !call::names_any(arguments) && !autoconf::names_any(source) && hide(kernel).unwrap_or(false)
     }
 
     /// Returns what is known of the tree, looked up once for a run, before anything is made.
@@ -218,6 +213,11 @@ impl<'a> Tools<'a> {
 /// Whether the working directory is the top of a kernel's tree.
 fn is_tree() -> bool {
     ["Makefile", "scripts/Makefile.build"].iter().all(|name| fs_err::metadata(name).is_ok())
+}
+
+/// Whether a source may be compiled without what varies: nothing is known that names it, and the header is there.
+fn may_hide(kernel: &Kernel, source: &[u8], arguments: &[OsString]) -> bool {
+    !call::names_any(arguments) && !autoconf::names_any(source) && hide(kernel).unwrap_or(false)
 }
 
 /// Makes sure that the header with nothing varying in it is that of the tree's `autoconf.h`. Returns whether there can be one.

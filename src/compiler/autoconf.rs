@@ -34,7 +34,7 @@ pub fn names_any(text: &[u8]) -> bool {
 
 /// Whether there is something in such a header that [`hide`] would not understand: anything but comments and `#define`s.
 ///
-/// kconfig writes nothing else (conf_write_autoconf in scripts/kconfig/confdata.c), but somebody's spec may.
+/// kconfig writes nothing else (`conf_write_autoconf` in scripts/kconfig/confdata.c), but somebody's spec may.
 #[must_use]
 pub fn is_plain(text: &str) -> bool {
     let mut comment = false;

@@ -68,8 +68,7 @@ impl Call {
                 b"-c" => compiles = true,
                 b"-E" => preprocesses = true,
                 b"-D__GENKSYMS__" => for_versions = true,
-                b"-S" | b"-M" | b"-MM" | b"-" | b"-###" => return Self::Other,
-                [b'@', ..] => return Self::Other,
+                b"-S" | b"-M" | b"-MM" | b"-" | b"-###" | [b'@', ..] => return Self::Other,
                 _ if WITH_VALUE.iter().any(|option| option.as_bytes() == word) => {
                     let Some(value) = words.next() else { return Self::Other };
                     match word {
@@ -141,9 +140,8 @@ pub fn relative(arguments: &[OsString], tree: &Path, maps: bool) -> Vec<OsString
     let below = |path: &[u8]| -> Option<Vec<u8>> {
         let rest = path.strip_prefix(top)?;
         match rest {
-            [] => Some(b".".to_vec()),
-            [b'/', rest @ ..] if !rest.is_empty() => Some(rest.to_vec()),
-            [b'/'] => Some(b".".to_vec()),
+            [] | [b'/'] => Some(b".".to_vec()),
+            [b'/', rest @ ..] => Some(rest.to_vec()),
             _ => None,
         }
     };

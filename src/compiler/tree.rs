@@ -40,7 +40,7 @@ impl Tree {
     /// of one that has it, is preprocessed.
     #[must_use]
     pub fn lists_all(&self, source: &[u8]) -> bool {
-        let no_header = !self.reading.iter().any(|name| name.ends_with(".h"));
+        let no_header = !self.reading.iter().any(|name| name.rsplit_once('.').is_some_and(|(_, ending)| ending == "h"));
         no_header && !reads(source) && !self.reading.iter().any(|name| has(source, name.as_bytes()))
     }
 }

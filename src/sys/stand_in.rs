@@ -12,7 +12,12 @@ use std::process::{ExitStatus, Stdio};
 /// Returns a variable of the environment, as a path.
 #[must_use]
 pub fn variable(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    read(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a stand-in has the environment of its caller")]
+fn read(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
 
 /// Returns the whole environment; what is no UTF-8 is left out.
@@ -40,7 +45,7 @@ pub fn directory() -> std::io::Result<PathBuf> {
 #[must_use]
 pub fn next(name: &str) -> Option<PathBuf> {
     let mine = fs_err::metadata("/proc/self/exe").ok()?;
-    let path = std::env::var_os("PATH")?;
+    let path = read("PATH")?;
     let mut found = std::env::split_paths(&path).map(|dir| dir.join(name));
     found.find(|file| {
         fs_err::metadata(file).is_ok_and(|it| it.is_file() && (it.dev(), it.ino()) != (mine.dev(), mine.ino()))

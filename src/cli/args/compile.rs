@@ -10,6 +10,7 @@ use crate::pipeline::manner::Compiling;
 pub struct Compile {
     /// Keep what is compiled, with ccache: off, local (in the work directory), or there and in a storage that machines share:
     /// redis://HOST, http://HOST/PATH, file:/DIRECTORY [default: local with several --bits, else off]
+    #[expect(clippy::doc_markdown, reason = "the help text shows URLs as they are typed")]
     #[arg(long, value_name = "WHERE", env = "KBUILD_CACHE", hide_env_values = true)]
     pub cache: Option<Cache>,
     /// Take from the shared storage, and put nothing there
@@ -53,7 +54,7 @@ impl Compile {
     }
 }
 
-/// Accepts a host as distcc's DISTCC_HOSTS has it, as far as it is a host: no options, no `@`, which would be ssh.
+/// Accepts a host as distcc's list (`DISTCC_HOSTS`) has it, as far as it is a host: no options, no `@`, which would be ssh.
 fn host(text: &str) -> Result<String, String> {
     let name = text.split(['/', ':']).next().unwrap_or_default();
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
