@@ -25,6 +25,7 @@ mod progress;
 mod promise;
 mod prove;
 pub mod resume;
+mod stopwatch;
 pub mod store;
 mod tree;
 mod unpack;
@@ -33,7 +34,6 @@ mod watchdog;
 mod witness;
 
 use std::path::Path;
-use std::time::Instant;
 
 pub use boot::Boot as BootProof;
 pub use error::Error;
@@ -42,6 +42,7 @@ pub use prove::verify as verify_packages;
 
 use crate::event::{Event, Reporter, Stage, Unit};
 use crate::plan::fingerprint::Fingerprint;
+use crate::plan::layout::TRACE;
 use crate::plan::step::Moment;
 use crate::plan::{Layout, Plan, Step};
 use crate::proof::Finding;
@@ -51,6 +52,7 @@ use ledger::Packages;
 use log::Log;
 use manifest::{Manifest, StageRecord, Status};
 use out::Out;
+use stopwatch::Stopwatch;
 
 /// What every stage may use.
 struct Context<'a> {
@@ -60,6 +62,7 @@ struct Context<'a> {
     cancel: &'a Cancel,
     out: &'a mut dyn Out,
     manifest: &'a mut Manifest,
+    stopwatch: &'a mut Stopwatch,
 }
 
 impl Context<'_> {
@@ -72,6 +75,7 @@ impl Context<'_> {
             cancel: self.cancel,
             out: &mut *self.out,
             manifest: &mut *self.manifest,
+            stopwatch: &mut *self.stopwatch,
         }
     }
 
@@ -190,7 +194,9 @@ pub fn run(
     let mut manifest = Manifest::new(plan);
     let fingerprint = ledger::fingerprint(plan, &mut manifest);
     let packages = Packages::choose(plan, fingerprint.as_ref(), manner, reporter);
-    let mut context = Context { plan, manner, reporter, cancel, out, manifest: &mut manifest };
+    let mut stopwatch = Stopwatch::new(&manner.before);
+    let mut context =
+        Context { plan, manner, reporter, cancel, out, manifest: &mut manifest, stopwatch: &mut stopwatch };
     let outcome = stages(&packages, fingerprint.as_ref(), &mut context);
     if let Err(error) = &outcome {
         context.manifest.status = Status::Failed {
@@ -203,10 +209,23 @@ pub fn run(
     } else {
         context.manifest.status = Status::Done;
     }
-    let written = context.write_manifest();
+    let written = tell_times(&mut context).and_then(|()| context.write_manifest());
     ledger::last(layout, context.manifest, packages.why());
     outcome.and(written)?;
     Ok(manifest)
+}
+
+/// Says where the time went: to whoever watches, in the manifest, and as a trace among the results.
+fn tell_times(context: &mut Context<'_>) -> Result<(), Error> {
+    let times = context.stopwatch.times();
+    context.reporter.report(&Event::Times { times: times.clone() });
+    context.manifest.times = Some(times);
+    let failed = |source| Error::io("the trace cannot be written", source);
+    let text =
+        serde_json::to_vec(&context.stopwatch.trace(&context.manifest.nvr)).map_err(|error| failed(error.into()))?;
+    let written = context.out.put(TRACE, text.len() as u64, &mut text.as_slice()).map_err(failed)?;
+    context.manifest.add(TRACE, written);
+    Ok(())
 }
 
 /// Runs the steps; those that packages of an earlier run make needless are left out.
@@ -229,6 +248,7 @@ fn stages(packages: &Packages, fingerprint: Option<&Fingerprint>, context: &mut 
     for step in &context.plan.steps {
         if packages.make_needless(step.stage()) {
             context.manifest.stages.push(StageRecord { stage: step.stage(), seconds: 0.0, failed: false, taken: true });
+            context.stopwatch.taken(step.stage());
             continue;
         }
         let building = fingerprint.filter(|_| matches!(step, Step::Build { .. }));
@@ -270,9 +290,9 @@ fn stage(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
     };
     let reporter = log.as_ref().map_or(reporter, |log| log as &dyn Reporter);
     reporter.report(&Event::StageStarted { stage, what: title(step, context.plan) });
-    let started = Instant::now();
+    let running = context.stopwatch.start(stage);
     let outcome = perform(step, &mut Context { reporter, ..context.reborrow() });
-    let seconds = started.elapsed().as_secs_f64();
+    let seconds = context.stopwatch.end(&running);
     let failed = outcome.is_err();
     context.manifest.stages.push(StageRecord { stage, seconds, failed, taken: false });
     reporter.report(&if failed {

@@ -22,8 +22,10 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     let layout = &context.plan.layout;
     let log_path = layout.log(Stage::Build);
     let mut log = File::create(&log_path).map_err(|source| Error::io("the build log cannot be written", source))?;
+    context.stopwatch.asked();
     let mut meter = Meter::new(context.plan, command);
-    let mut progress = Progress::new(layout.build(), meter.earlier().map(|earlier| earlier.objects));
+    let mut progress =
+        Progress::new(layout.build(), meter.earlier().map(|earlier| earlier.objects), context.stopwatch.began());
     let mut resolved: Vec<Finding> = Vec::new();
     let signatures = Signatures::builtin()?;
     let mut witness = signatures.watch();
@@ -69,6 +71,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
             Flow::Continue
         }
     })?;
+    context.stopwatch.parts(progress.parts());
     if gate.moment == When::AtTheEnd && end == End::Exit(0) {
         resolved = gate::check(gate, &layout.build());
         for finding in &resolved {

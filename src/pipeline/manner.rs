@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::times::StageTime;
+
 /// How a plan is to be run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -16,6 +18,9 @@ pub struct Manner {
     pub wait: bool,
     /// When a build is ended.
     pub limits: Limits,
+    /// What was done for it before: its source package fetched and read.
+    #[serde(default)]
+    pub before: Vec<StageTime>,
 }
 
 /// When a build is ended although nothing is wrong with it.

@@ -17,6 +17,9 @@ pub const PROVENANCE: &str = "provenance.json";
 /// Name of the CycloneDX bill of materials among the results.
 pub const SBOM: &str = "sbom.cdx.json";
 
+/// Name of the trace among the results: where the time went, for Perfetto and its like.
+pub const TRACE: &str = "trace.json";
+
 /// The work directory and the directory for results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -12,10 +12,22 @@ use crate::support::repository;
 const ROOMS: [&str; 12] =
     ["cli", "pipeline", "proof", "provenance", "compare", "plan", "explain", "recipe", "edit", "ipvs", "rpm", "sys"];
 /// What every room may use, and what uses nothing.
-const VOCABULARY: [&str; 4] = ["command", "digest", "event", "nearest"];
+const VOCABULARY: [&str; 5] = ["command", "digest", "event", "nearest", "times"];
 /// What decides and does nothing: no file, process, environment or clock.
-const PURE: [&str; 11] =
-    ["provenance", "compare", "plan", "explain", "recipe", "edit", "ipvs", "event", "command", "digest", "nearest"];
+const PURE: [&str; 12] = [
+    "provenance",
+    "compare",
+    "plan",
+    "explain",
+    "recipe",
+    "edit",
+    "ipvs",
+    "event",
+    "command",
+    "digest",
+    "nearest",
+    "times",
+];
 /// Lines of a file, its tests not counted.
 const LONGEST: usize = 400;
 

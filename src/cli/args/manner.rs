@@ -39,6 +39,6 @@ impl From<&Running> for Manner {
         let time = |seconds: Option<f64>| seconds.map(Duration::from_secs_f64);
         let limits =
             Limits { total: time(running.timeout), silence: time(running.silence_timeout), room: running.min_free };
-        Self { fresh: running.fresh, resume: running.resume_build, wait: running.wait, limits }
+        Self { fresh: running.fresh, resume: running.resume_build, wait: running.wait, limits, before: Vec::new() }
     }
 }
