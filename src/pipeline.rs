@@ -209,7 +209,8 @@ pub fn run(
     } else {
         context.manifest.status = Status::Done;
     }
-    let written = tell_times(&mut context).and_then(|()| context.write_manifest());
+    let told = tell_times(&mut context);
+    let written = context.write_manifest().and(told);
     ledger::last(layout, context.manifest, packages.why());
     outcome.and(written)?;
     Ok(manifest)

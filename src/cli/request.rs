@@ -88,6 +88,7 @@ pub(super) fn all(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
                 out: if several { out.join(buildid.as_str().trim_start_matches('.')) } else { out.clone() },
                 buildid,
                 jobs: args.jobs,
+                nice: args.pace.nice,
                 until: args.until.map(Into::into),
                 boot: args.boot,
                 templates: templates.clone(),

@@ -44,6 +44,8 @@ pub struct Request {
     pub buildid: BuildId,
     /// Parallel jobs; `None` for one per processor.
     pub jobs: Option<u32>,
+    /// What is added to the nice value of what builds.
+    pub nice: u8,
     /// Where the results go, as an absolute path.
     pub out: PathBuf,
     /// The last stage to run; `None` for all.

@@ -175,6 +175,9 @@ fn crates_that_change_often_have_one_door_each() {
     only(&["rpm::"], |source| source.room == "rpm" || mentioned(&source.code).contains("rpm"));
     only(&["use rpm::"], |source| source.room == "rpm");
     only(&["use duct", "duct::"], |source| source.path == "src/sys/exec.rs");
+    only(&["thread_priority::", "use thread_priority", "rustix::", "use rustix"], |source| {
+        source.path == "src/sys/exec.rs"
+    });
     only(&["indicatif::", "use indicatif"], |source| source.path == "src/cli/render/terminal.rs");
     only(&["clap::", "use clap"], |source| source.room == "cli");
     only(&["nix::", "use nix"], |source| source.room == "sys");
