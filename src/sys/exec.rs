@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use thread_priority::unix::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy};
-use thread_priority::{ThreadPriority, ThreadPriorityValue, thread_native_id};
 
+use super::batch;
 use super::signal::Cancel;
 use crate::command::Command;
 
@@ -101,32 +100,6 @@ fn prepare(command: &Command) -> duct::Expression {
     })
 }
 
-/// Starts something as batch work (`SCHED_BATCH`, sched(7)), with this added to the nice value.
-///
-/// A child has the policy and the nice value of the thread that starts it, both of which are a thread's own on Linux. So
-/// that thread is one for this alone, and kbuild itself stays as it is.
-fn as_batch<T: Send>(nice: u8, start: impl FnOnce() -> std::io::Result<T> + Send) -> std::io::Result<T> {
-    std::thread::scope(|scope| {
-        let starter = scope.spawn(|| {
-            let now = rustix::process::getpriority_process(None).unwrap_or_default();
-            let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
-            // Where a container forbids it, it builds all the same.
-            if let Some(lower) = priority(now.saturating_add(nice.into())) {
-                let _ = set_thread_priority_and_policy(thread_native_id(), lower, policy);
-            }
-            start()
-        });
-        starter.join().unwrap_or_else(|_| Err(std::io::Error::other("the thread that starts it failed")))
-    })
-}
-
-/// Returns a nice value as the crate counts: from 0, which is nice 19, to 99, which is nice -20, rounded down between.
-fn priority(nice: i32) -> Option<ThreadPriority> {
-    let above_least = nice.clamp(-20, 19) + 20;
-    let value = 99 - (99 * (2 * above_least + 1) + 40) / 80;
-    ThreadPriorityValue::try_from(u8::try_from(value).ok()?).ok().map(ThreadPriority::Crossplatform)
-}
-
 /// Runs a child and hands every line that it prints, and regular ticks, to `watch`.
 ///
 /// It runs as batch work, at the command's nice value. On [`Flow::Stop`] or a cancelled `cancel` the whole process group gets TERM, and KILL after ten seconds or on a
@@ -138,7 +111,7 @@ pub fn watch(command: &Command, cancel: &Cancel, mut watch: impl FnMut(Moment<'_
     let start = |source| Error::Start { command: command.to_string(), source };
     let wait = |source| Error::Wait { command: command.to_string(), source };
 
-    let handle = as_batch(command.nice, || prepare(command).stderr_to_stdout().reader()).map_err(start)?;
+    let handle = batch::start(command.nice, || prepare(command).stderr_to_stdout().reader()).map_err(start)?;
     let group = handle.pids().first().and_then(|pid| i32::try_from(*pid).ok()).unwrap_or_default();
     let mut flow = watch(Moment::Started(group));
     let mut ending: Option<Ending> = None;

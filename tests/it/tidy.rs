@@ -176,7 +176,7 @@ fn crates_that_change_often_have_one_door_each() {
     only(&["use rpm::"], |source| source.room == "rpm");
     only(&["use duct", "duct::"], |source| source.path == "src/sys/exec.rs");
     only(&["thread_priority::", "use thread_priority", "rustix::", "use rustix"], |source| {
-        source.path == "src/sys/exec.rs"
+        source.path == "src/sys/batch.rs"
     });
     only(&["indicatif::", "use indicatif"], |source| source.path == "src/cli/render/terminal.rs");
     only(&["clap::", "use clap"], |source| source.room == "cli");
