@@ -295,6 +295,24 @@ mod tests {
     }
 
     #[test]
+    fn a_recorded_build_of_the_toy_is_told_part_by_part() {
+        // rpmbuild 4.18 on tests/kernels/el6-toy, `--profile fleet`, with the programs seen every half second.
+        let (spans, _) = follow(include_str!("../../tests/times/el6-toy.log"));
+        let sums = sums(&spans);
+        let of = |part: Part| sums.iter().find(|(each, _)| *each == part).map(|(_, seconds)| *seconds);
+        // From 2.844 to 3.169, from there to 3.570, and from the first package written at 3.660 to 3.720.
+        let expected = [(Part::Brp, 0.3), (Part::Files, 0.4), (Part::Payload, 0.1), (Part::Clean, 0.1)];
+        for (part, seconds) in expected {
+            assert_eq!(of(part), Some(seconds), "{part}: {sums:?}");
+        }
+        // The silence before the first line, and between the check for files and the first package.
+        assert_eq!(of(Part::Unknown), Some(0.2), "{sums:?}");
+        for part in [Part::Prep, Part::Configure, Part::Modules, Part::Script] {
+            assert!(of(part).is_some(), "{part}: {sums:?}");
+        }
+    }
+
+    #[test]
     fn a_silent_make_is_unknown_until_its_programs_are_seen() {
         let log = "0\tExecuting(%build): x\n1\t+ make -s bzImage\n3\t!make -s; cc1 a.c\n13\t!make; modpost -m\n\
                    14\t!make; ld -o .tmp_vmlinux1\n18\t!make\n19\t+ make -s modules_install\n20\t!cc1 a.c\n21\t+ exit 0";
