@@ -113,8 +113,7 @@ impl fmt::Display for Part {
 pub struct Times {
     /// The stages, in the order in which they ran.
     pub stages: Vec<StageTime>,
-    /// What the stage `build` was made of, largest parts of the table's order first to last; empty where rpmbuild did not
-    /// run.
+    /// What the stage `build` was made of, in the order of [`Part`]; empty where rpmbuild did not run.
     pub parts: Vec<PartTime>,
     /// What a cache of compilations did, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

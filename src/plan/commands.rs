@@ -76,7 +76,7 @@ impl Rpm<'_> {
         defines.insert("_topdir".into(), text(&self.layout.topdir()));
         defines.insert("_tmppath".into(), text(&self.layout.tmp()));
         defines.insert("_smp_mflags".into(), format!("-j{jobs}"));
-        // find-debuginfo goes by it where rpm has it (4.15 and later); before, by `_smp_mflags`.
+        // find-debuginfo goes by it where rpm has it (macros of 4.18), and by `_smp_mflags` where not.
         defines.insert("_smp_build_ncpus".into(), jobs.to_string());
         if let Some(payload) = profile.payload.as_ref().or(self.recipe.build.payload.as_ref()) {
             defines.insert("_binary_payload".into(), payload.clone());

@@ -3,7 +3,7 @@
 use thread_priority::unix::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy};
 use thread_priority::{ThreadPriority, ThreadPriorityValue, thread_native_id};
 
-/// Starts something as batch work (`SCHED_BATCH`, sched(7)), with this added to the nice value.
+/// Starts something as batch work (`SCHED_BATCH`, sched(7)), with this added to the nice value; returns what `start` does.
 ///
 /// A child has the policy and the nice value of the thread that starts it, both of which are a thread's own on Linux. So
 /// that thread is one for this alone, and kbuild itself stays as it is.
