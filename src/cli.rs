@@ -1,6 +1,7 @@
 //! The edge: arguments in, lines and an exit code out. The only place that prints.
 
 pub mod args;
+mod before;
 mod boot;
 mod by_hand;
 mod clean;
@@ -40,12 +41,15 @@ use crate::error::{self, Error};
 use crate::event::Reporter;
 use crate::sys::{exec, probe};
 use args::{Arguments, Build, Doctor, Fetch, Subcommand};
+use before::Before;
 use render::Format;
 
 /// What every subcommand may use.
 struct Edge {
     format: Format,
     reporter: Box<dyn Reporter>,
+    /// What was done before there was a plan.
+    before: Before,
     /// The command line as it was given, quoted for a shell.
     command_line: String,
 }
@@ -72,8 +76,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         && first == by_hand::NAME
     {
         let reporter = render::reporter(Format::Plain, render::Verbosity::Normal, false, false);
-        let edge = Edge { format: Format::Plain, reporter, command_line: String::new() };
-        return finish(by_hand::run(&edge, work, place, words), Format::Human);
+        return finish(by_hand::run(&*reporter, work, place, words), Format::Human);
     }
     let parsed = match Arguments::try_parse_from(&arguments) {
         Ok(parsed) => parsed,
@@ -93,7 +96,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         (_, Format::Json) => Format::Plain,
     };
     let reporter = render::reporter(talk, parsed.output.verbosity(), terminal, !probe::no_colour());
-    let edge = Edge { format, reporter, command_line };
+    let (reporter, before) = Before::of(reporter);
+    let edge = Edge { format, reporter, before, command_line };
     let outcome = dispatch(&edge, parsed.command);
     let Edge { reporter, .. } = edge;
     // Ends the display, so that what follows stands below it.

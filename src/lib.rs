@@ -13,7 +13,7 @@
 //!
 //! The rooms, each importing only from those below it: [`cli`], [`pipeline`], [`proof`], [`provenance`], [`compare`], [`plan`],
 //! [`explain`], [`compiler`], [`recipe`], [`edit`], [`ipvs`], [`rpm`], [`sys`]; under them all the vocabulary: [`command`], [`digest`], [`event`],
-//! [`mod@nearest`].
+//! [`mod@nearest`], [`times`].
 //! `provenance`, `compare`, `plan`, `explain`, `compiler`, `recipe`, `edit` and `ipvs` are pure. ARCHITECTURE.md has the map.
 
 pub mod cli;
@@ -34,5 +34,6 @@ pub mod provenance;
 pub mod recipe;
 pub mod rpm;
 pub mod sys;
+pub mod times;
 
 pub use cli::run;

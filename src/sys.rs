@@ -2,6 +2,7 @@
 //!
 //! Decides nothing: what to run, where and as whom comes from a plan.
 
+mod batch;
 pub mod clock;
 pub mod entropy;
 pub mod exec;

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod host;
 pub mod manner;
 pub mod module;
+pub mod pace;
 pub mod preflight;
 pub mod routes;
 pub mod signing;
@@ -181,6 +182,9 @@ pub struct Build {
     /// How it runs.
     #[command(flatten)]
     pub running: manner::Running,
+    /// What it takes of the machine.
+    #[command(flatten)]
+    pub pace: pace::Pace,
     /// What is looked at before.
     #[command(flatten)]
     pub preflight: Preflight,

@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::{Edge, Output};
+use super::Output;
 use crate::command::Command;
 use crate::compiler::cache::Cache;
 use crate::error::Error;
+use crate::event::Reporter;
 use crate::pipeline::compilers::Compilers;
 use crate::pipeline::manner::Compiling;
 use crate::plan::Layout;
@@ -20,7 +21,12 @@ use crate::sys::{probe, stand_in};
 /// Its name; no subcommand that anybody would be offered.
 pub(super) const NAME: &str = "compilers";
 
-pub(super) fn run(edge: &Edge, work: &OsString, place: &OsString, words: &[OsString]) -> Result<Output, Error> {
+pub(super) fn run(
+    reporter: &dyn Reporter,
+    work: &OsString,
+    place: &OsString,
+    words: &[OsString],
+) -> Result<Output, Error> {
     let failed = |what: &str| Error::Usage(what.to_owned());
     let host = |source| Error::Host { what: "the program cannot be run".into(), source };
     let [program, arguments @ ..] = words else { return Err(failed("expected a program after the cache")) };
@@ -39,13 +45,13 @@ pub(super) fn run(edge: &Edge, work: &OsString, place: &OsString, words: &[OsStr
     let program = probe::find(&path, &text(Path::new(program))).ok_or_else(|| failed("no such program is on PATH"))?;
     let mut command = Command::new(program).with_env(env).in_dir(stand_in::directory().map_err(host)?);
     command.args = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let compilers = Compilers::new(&layout, &command, &compiling, &*edge.reporter)?;
+    let compilers = Compilers::new(&layout, &command, &compiling, reporter)?;
     let mut compilers = compilers.ok_or_else(|| failed("there is no compiler on PATH"))?;
     let command = compilers.command().clone();
     let end = exec::watch(&command, &Cancel::install().map_err(host)?, |moment| {
         match moment {
             Moment::Line(line) => drop(writeln!(std::io::stderr(), "{line}")),
-            Moment::Tick => compilers.tick(&*edge.reporter),
+            Moment::Tick => compilers.tick(reporter),
             Moment::Started(_) => {}
         }
         Flow::Continue

@@ -88,6 +88,7 @@ pub(super) fn all(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
                 jobs: args.jobs,
                 more_jobs: args.running.compile.more_jobs(),
                 helpers: args.running.compile.helpers(args.bits.len()),
+                nice: args.pace.nice,
                 until: args.until.map(Into::into),
                 boot: args.boot,
                 templates: templates.clone(),

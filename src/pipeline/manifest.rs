@@ -19,6 +19,7 @@ use crate::plan::step::Edit;
 use crate::plan::{ModuleUsed, Plan, RecipeUsed, ReleaseUsed, Route, SourceUsed, Step};
 use crate::proof::Finding;
 use crate::sys::clock;
+use crate::times::Times;
 
 /// The version of the manifest's format.
 pub const SCHEMA: u32 = 1;
@@ -66,6 +67,9 @@ pub struct Manifest {
     pub compiled: Option<compilers::Record>,
     /// The stages so far.
     pub stages: Vec<StageRecord>,
+    /// Where the time of the whole run went, once it has ended.
+    #[serde(default)]
+    pub times: Option<Times>,
     /// The proof so far.
     pub proof: Vec<Finding>,
     /// Packages that the spec said it would make; empty where it could not be asked.
@@ -209,6 +213,7 @@ impl Manifest {
             tools: BTreeMap::new(),
             compiled: None,
             stages: Vec::new(),
+            times: None,
             proof: Vec::new(),
             promised: Vec::new(),
             files: Vec::new(),

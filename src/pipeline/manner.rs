@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::compiler::cache::Remote;
+use crate::times::StageTime;
 
 /// How a plan is to be run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub struct Manner {
     pub limits: Limits,
     /// How the kernel is compiled.
     pub compiling: Compiling,
+    /// What was done for it before: its source package fetched and read.
+    #[serde(default)]
+    pub before: Vec<StageTime>,
 }
 
 /// How the kernel is compiled.

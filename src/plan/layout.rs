@@ -19,6 +19,9 @@ pub const SBOM: &str = "sbom.cdx.json";
 /// Name of the certificate among the results, as DER, whose key signed the modules.
 pub const CERTIFICATE: &str = "module-signing.x509";
 
+/// Name of the trace among the results: where the time went, for Perfetto and its like.
+pub const TRACE: &str = "trace.json";
+
 /// The work directory and the directory for results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

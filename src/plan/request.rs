@@ -51,6 +51,8 @@ pub struct Request {
     pub more_jobs: u32,
     /// Programs that its way to compile takes, beside the compiler.
     pub helpers: Vec<&'static str>,
+    /// What is added to the nice value of what builds.
+    pub nice: u8,
     /// Where the results go, as an absolute path.
     pub out: PathBuf,
     /// The last stage to run; `None` for all.

@@ -46,6 +46,7 @@ mod spec_variants;
 mod support;
 mod tampered;
 mod tidy;
+mod times;
 mod tree;
 mod verify;
 mod watchdog;

@@ -47,6 +47,7 @@ impl Running {
         let limits =
             Limits { total: time(running.timeout), silence: time(running.silence_timeout), room: running.min_free };
         let compiling = running.compile.compiling(values);
-        Manner { fresh: running.fresh, resume: running.resume_build, wait: running.wait, limits, compiling }
+        let before = Vec::new();
+        Manner { fresh: running.fresh, resume: running.resume_build, wait: running.wait, limits, compiling, before }
     }
 }
