@@ -86,8 +86,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if complaint.use_stderr() { 2 } else { 0 });
         }
     };
-    let mut words = arguments.iter().skip(1).map(|word| crate::command::quote(&word.to_string_lossy()));
-    let command_line = words.by_ref().fold(String::from("kbuild"), |line, word| format!("{line} {word}"));
+    let mut after_cache = false;
+    let words = arguments.iter().skip(1).map(|word| {
+        let shown = args::compile::shown(&word.to_string_lossy(), after_cache);
+        after_cache = word == args::compile::CACHE;
+        crate::command::quote(&shown)
+    });
+    let command_line = words.fold(String::from("kbuild"), |line, word| format!("{line} {word}"));
     let terminal = io::stderr().is_terminal();
     let format = parsed.output.format;
     // Only a build reports on stdout; where the result itself is JSON, nothing else may stand there.

@@ -23,6 +23,7 @@ use crate::rpm::nvr::{BuildId, BuildIdError};
 /// The arguments do not fit together, or a file that they name cannot be read.
 pub(super) fn all(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
     fits(args)?;
+    args.running.compile.check()?;
     let several = args.bits.len() > 1;
     let pattern = args.buildid.as_deref().unwrap_or(".ipvs_{bits}bit");
     if several && !pattern.contains("{bits}") {

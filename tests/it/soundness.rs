@@ -117,7 +117,9 @@ fn patch(change: &Change) -> Option<String> {
         }
         _ => return None,
     };
-    let lines = |text: &str, mark: char| text.lines().map(|line| format!("{mark}{line}\n")).collect::<String>();
+    let lines = |text: &str, mark: char| {
+        text.lines().flat_map(|line| [mark.to_string(), line.into(), "\n".into()]).collect::<String>()
+    };
     let (before, after) = (old.lines().count(), new.lines().count());
     let head = format!("--- a/{file}\n+++ b/{file}\n@@ -1,{before} +1,{after} @@\n");
     Some(head + &lines(&old, '-') + &lines(&new, '+'))

@@ -1,9 +1,33 @@
 //! Arguments about how the kernel is compiled, which change nothing of what comes out.
 
+use std::convert::Infallible;
+use std::str::FromStr;
+
 use clap::Args;
 
-use crate::compiler::cache::Cache;
+use crate::compiler::cache::{Cache, NoCache};
+use crate::error::Error;
 use crate::pipeline::manner::Compiling;
+
+/// The option whose value may hold a password.
+pub const CACHE: &str = "--cache";
+
+/// Returns a word of the command line as it may be shown and written down; `after` says whether it follows [`CACHE`].
+///
+/// What is no place for a cache is refused later, and not shown as a whole either.
+#[must_use]
+pub fn shown(word: &str, after: bool) -> String {
+    let place = |text: &str| match text.parse() {
+        Ok(Cache::Remote(remote)) => remote.to_string(),
+        Ok(Cache::Off | Cache::Local) => text.to_owned(),
+        Err(_) => "…".to_owned(),
+    };
+    match word.strip_prefix(CACHE).and_then(|rest| rest.strip_prefix('=')) {
+        Some(text) => format!("{CACHE}={}", place(text)),
+        None if after => place(word),
+        None => word.to_owned(),
+    }
+}
 
 /// How the kernel is compiled.
 #[derive(Debug, Clone, Args)]
@@ -12,7 +36,7 @@ pub struct Compile {
     /// redis://HOST, http://HOST/PATH, file:/DIRECTORY [default: local with several --bits, else off]
     #[expect(clippy::doc_markdown, reason = "the help text shows URLs as they are typed")]
     #[arg(long, value_name = "WHERE", env = "KBUILD_CACHE", hide_env_values = true)]
-    pub cache: Option<Cache>,
+    pub cache: Option<Wanted>,
     /// Take from the shared storage, and put nothing there
     #[arg(long)]
     pub cache_read_only: bool,
@@ -21,11 +45,35 @@ pub struct Compile {
     pub compile_hosts: Vec<String>,
 }
 
+/// A place for compiled files, or why it is none: clap would show what was typed, with its password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted(Result<Cache, NoCache>);
+
+impl FromStr for Wanted {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.parse()))
+    }
+}
+
 impl Compile {
+    /// Refuses a cache that is none.
+    ///
+    /// # Errors
+    /// It is none, and which there are.
+    pub fn check(&self) -> Result<(), Error> {
+        match &self.cache {
+            Some(Wanted(Err(error))) => Err(Error::Usage(format!("`{CACHE}`: {error}"))),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns how to compile for so many values of bits.
     #[must_use]
     pub fn compiling(&self, values: usize) -> Compiling {
-        let cache = self.cache.clone().unwrap_or(if values > 1 { Cache::Local } else { Cache::Off });
+        let wanted = self.cache.clone().and_then(|wanted| wanted.0.ok());
+        let cache = wanted.unwrap_or(if values > 1 { Cache::Local } else { Cache::Off });
         Compiling {
             cached: cache != Cache::Off,
             remote: if let Cache::Remote(remote) = cache { Some(remote) } else { None },
@@ -77,6 +125,17 @@ fn host(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_line_is_shown_without_passwords() {
+        assert_eq!(shown("redis://:p@h/1", true), "redis://h/1");
+        assert_eq!(shown("--cache=http://u:p@h/c", false), "--cache=http://h/c");
+        assert_eq!(["local", "rediss://:p@h"].map(|word| shown(word, true)), ["local", "…"]);
+        assert_eq!(
+            ["--cache", "--cache-read-only", "a@b"].map(|word| shown(word, false)),
+            ["--cache", "--cache-read-only", "a@b"]
+        );
+    }
 
     #[test]
     fn hosts_are_hosts() {

@@ -23,13 +23,10 @@ impl Daemon {
     /// redis-server, with a password if one is given.
     pub(crate) fn redis(password: Option<&str>) -> Self {
         let (dir, port) = place();
-        let mut words = format!("--port {port} --bind 127.0.0.1 --appendonly no --daemonize no --dir");
-        words.push_str(&format!(" {}", dir.path().display()));
-        if let Some(password) = password {
-            words.push_str(&format!(" --requirepass {password}"));
-        }
         let mut command = Command::new("redis-server");
-        command.args(words.split(' ')).args(["--save", ""]);
+        command.args("--bind 127.0.0.1 --appendonly no --daemonize no".split(' '));
+        command.args(["--save", "", "--port", &port.to_string(), "--dir"]).arg(dir.path());
+        command.args(password.into_iter().flat_map(|password| ["--requirepass", password]));
         Self::start(dir, port, command)
     }
 
