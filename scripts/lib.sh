@@ -29,7 +29,7 @@ declare -A debian=(
     [toy]="rpm bzip2 cpio gcc libc6-dev make patch perl xz-utils"
     [kernel]="bc bison flex kmod libelf-dev libssl-dev openssl linux-headers-amd64 linux-image-amd64"
     [boot]="qemu-system-x86 busybox-static"
-    [test]="faketime gnupg gnupg1 kmod nginx-light openssl python3-venv rpmlint"
+    [test]="ccache distcc faketime gnupg gnupg1 kmod nginx-light openssl python3-venv redis-server rpmlint"
     [container]="buildah debootstrap"
     [bare]="debootstrap"
     [curl]="curl ca-certificates"
@@ -42,7 +42,7 @@ declare -A el=(
     [toy]="rpm-build bzip2 cpio gcc glibc-devel make patch perl xz"
     [kernel]="bc bison flex kmod elfutils-libelf-devel openssl openssl-devel"
     [boot]="qemu-kvm"
-    [test]="gnupg2 kmod nginx openssl python3-pip rpmlint"
+    [test]="gnupg2 kmod nginx openssl python3-pip redis rpmlint"
     [curl]="curl"
     [bench]="time"
 )
@@ -92,6 +92,7 @@ not_in_el() {
         without+=$'\n    Linux itself (linux-source-6.1): set LINUX_SOURCE=/path/to/linux-6.1.N.tar.xz'
     fi
     if [[ " $* " = *" test "* ]]; then
+        { command -v ccache && command -v distccd; } > /dev/null || without+=$'\n    ccache and distcc: they are in EPEL'
         command -v gpg1 > /dev/null || without+=$'\n    gnupg1, which makes signatures of version 3: it is in EPEL'
     fi
     if [[ " $* " = *" boot "* ]]; then

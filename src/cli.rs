@@ -1,8 +1,11 @@
 //! The edge: arguments in, lines and an exit code out. The only place that prints.
 
 pub mod args;
+mod before;
 mod boot;
+mod by_hand;
 mod clean;
+mod compiler;
 mod devel;
 mod diff;
 mod doctor;
@@ -29,6 +32,7 @@ mod worker;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -37,20 +41,27 @@ use crate::error::{self, Error};
 use crate::event::Reporter;
 use crate::sys::{exec, probe};
 use args::{Arguments, Build, Doctor, Fetch, Subcommand};
+use before::Before;
 use render::Format;
 
 /// What every subcommand may use.
 struct Edge {
     format: Format,
     reporter: Box<dyn Reporter>,
+    /// What was done before there was a plan.
+    before: Before,
     /// The command line as it was given, quoted for a shell.
     command_line: String,
 }
 
 /// Runs kbuild with these arguments, the first being the program's name, and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    exec::keep_open_files_to_ourselves();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(name) = compiler::name(arguments.first()) {
+        let program = arguments.first().map_or(Path::new(name), Path::new);
+        return compiler::run(name, program, arguments.get(1..).unwrap_or_default());
+    }
+    exec::keep_open_files_to_ourselves();
     if let [_, only] = arguments.as_slice()
         && only == worker::NAME
     {
@@ -61,6 +72,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     {
         return finish(thaw::run(kept, build, tree), Format::Human);
     }
+    if let [_, first, work, place, words @ ..] = arguments.as_slice()
+        && first == by_hand::NAME
+    {
+        let reporter = render::reporter(Format::Plain, render::Verbosity::Normal, false, false);
+        return finish(by_hand::run(&*reporter, work, place, words), Format::Human);
+    }
     let parsed = match Arguments::try_parse_from(&arguments) {
         Ok(parsed) => parsed,
         Err(complaint) => {
@@ -69,8 +86,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if complaint.use_stderr() { 2 } else { 0 });
         }
     };
-    let mut words = arguments.iter().skip(1).map(|word| crate::command::quote(&word.to_string_lossy()));
-    let command_line = words.by_ref().fold(String::from("kbuild"), |line, word| format!("{line} {word}"));
+    let mut after_cache = false;
+    let words = arguments.iter().skip(1).map(|word| {
+        let shown = args::compile::shown(&word.to_string_lossy(), after_cache);
+        after_cache = word == args::compile::CACHE;
+        crate::command::quote(&shown)
+    });
+    let command_line = words.fold(String::from("kbuild"), |line, word| format!("{line} {word}"));
     let terminal = io::stderr().is_terminal();
     let format = parsed.output.format;
     // Only a build reports on stdout; where the result itself is JSON, nothing else may stand there.
@@ -79,7 +101,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         (_, Format::Json) => Format::Plain,
     };
     let reporter = render::reporter(talk, parsed.output.verbosity(), terminal, !probe::no_colour());
-    let edge = Edge { format, reporter, command_line };
+    let (reporter, before) = Before::of(reporter);
+    let edge = Edge { format, reporter, before, command_line };
     let outcome = dispatch(&edge, parsed.command);
     let Edge { reporter, .. } = edge;
     // Ends the display, so that what follows stands below it.

@@ -18,13 +18,21 @@ pub struct Command {
     pub env: BTreeMap<String, String>,
     /// Working directory of the child.
     pub cwd: PathBuf,
+    /// What is added to the nice value of whoever starts it, 0 to 19.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub nice: u8,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(nice: &u8) -> bool {
+    *nice == 0
 }
 
 impl Command {
     /// Returns a command without arguments and with an empty environment, to run in `/`.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), args: Vec::new(), env: BTreeMap::new(), cwd: PathBuf::from("/") }
+        Self { program: program.into(), args: Vec::new(), env: BTreeMap::new(), cwd: PathBuf::from("/"), nice: 0 }
     }
 
     /// Adds one argument.
@@ -68,6 +76,9 @@ pub fn quote(word: &str) -> String {
 /// The program and its arguments, quoted for a shell; environment and directory are not part of it.
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.nice > 0 {
+            write!(f, "nice -n {} ", self.nice)?;
+        }
         f.write_str(&quote(&self.program.to_string_lossy()))?;
         for arg in &self.args {
             write!(f, " {}", quote(arg))?;
@@ -85,5 +96,6 @@ mod tests {
         let command = Command::new("/usr/bin/rpmbuild").arg("-bb").args(["--define", "_smp_mflags -j2"]);
         assert_eq!(command.to_string(), "/usr/bin/rpmbuild -bb --define '_smp_mflags -j2'");
         assert_eq!(quote("a\0b"), "ab");
+        assert_eq!(Command { nice: 10, ..Command::new("/bin/make") }.to_string(), "nice -n 10 /bin/make");
     }
 }

@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::times::{Times, Variant};
+
 /// A stage of the work, in the order in which stages run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -139,6 +141,16 @@ pub enum Event {
         stage: Stage,
         /// How long it took.
         seconds: f64,
+    },
+    /// A build has ended, well or not, and this is where its time went.
+    Times {
+        /// The times.
+        times: Times,
+    },
+    /// Builds for several values have ended, and this is what each cost.
+    Variants {
+        /// The values, in the order in which they were built.
+        variants: Vec<Variant>,
     },
 }
 

@@ -12,13 +12,14 @@
 //! ```
 //!
 //! The rooms, each importing only from those below it: [`cli`], [`pipeline`], [`proof`], [`provenance`], [`compare`], [`plan`],
-//! [`explain`], [`recipe`], [`edit`], [`ipvs`], [`rpm`], [`sys`]; under them all the vocabulary: [`command`], [`digest`], [`event`],
-//! [`mod@nearest`].
-//! `provenance`, `compare`, `plan`, `explain`, `recipe`, `edit` and `ipvs` are pure. ARCHITECTURE.md has the map.
+//! [`explain`], [`compiler`], [`recipe`], [`edit`], [`ipvs`], [`rpm`], [`sys`]; under them all the vocabulary: [`command`], [`digest`], [`event`],
+//! [`mod@nearest`], [`times`].
+//! `provenance`, `compare`, `plan`, `explain`, `compiler`, `recipe`, `edit` and `ipvs` are pure. ARCHITECTURE.md has the map.
 
 pub mod cli;
 pub mod command;
 pub mod compare;
+pub mod compiler;
 pub mod digest;
 pub mod edit;
 pub mod error;
@@ -33,5 +34,6 @@ pub mod provenance;
 pub mod recipe;
 pub mod rpm;
 pub mod sys;
+pub mod times;
 
 pub use cli::run;

@@ -6,6 +6,7 @@
 mod boot;
 mod build;
 mod collect;
+pub mod compilers;
 mod edit;
 pub mod error;
 pub mod fetch;
@@ -27,6 +28,7 @@ mod promise;
 mod prove;
 pub mod resume;
 pub mod signing;
+mod stopwatch;
 pub mod store;
 mod tree;
 mod unpack;
@@ -35,7 +37,6 @@ mod watchdog;
 mod witness;
 
 use std::path::Path;
-use std::time::Instant;
 
 pub use boot::Boot as BootProof;
 pub use error::Error;
@@ -44,6 +45,7 @@ pub use prove::verify as verify_packages;
 
 use crate::event::{Event, Reporter, Stage, Unit};
 use crate::plan::fingerprint::Fingerprint;
+use crate::plan::layout::TRACE;
 use crate::plan::step::Moment;
 use crate::plan::{Layout, Plan, Step};
 use crate::proof::Finding;
@@ -53,6 +55,7 @@ use ledger::Packages;
 use log::Log;
 use manifest::{Manifest, StageRecord, Status};
 use out::Out;
+use stopwatch::Stopwatch;
 
 /// What every stage may use.
 struct Context<'a> {
@@ -62,6 +65,7 @@ struct Context<'a> {
     cancel: &'a Cancel,
     out: &'a mut dyn Out,
     manifest: &'a mut Manifest,
+    stopwatch: &'a mut Stopwatch,
 }
 
 impl Context<'_> {
@@ -74,6 +78,7 @@ impl Context<'_> {
             cancel: self.cancel,
             out: &mut *self.out,
             manifest: &mut *self.manifest,
+            stopwatch: &mut *self.stopwatch,
         }
     }
 
@@ -191,7 +196,9 @@ pub fn run(
         make(&dir)?;
     }
     let mut manifest = Manifest::new(plan);
-    let mut context = Context { plan, manner, reporter, cancel, out, manifest: &mut manifest };
+    let mut stopwatch = Stopwatch::new(&manner.before);
+    let mut context =
+        Context { plan, manner, reporter, cancel, out, manifest: &mut manifest, stopwatch: &mut stopwatch };
     let (outcome, why) = all(&mut context);
     signing::end(plan);
     if let Err(error) = &outcome {
@@ -205,7 +212,8 @@ pub fn run(
     } else {
         context.manifest.status = Status::Done;
     }
-    let written = context.write_manifest();
+    let told = tell_times(&mut context);
+    let written = context.write_manifest().and(told);
     ledger::last(layout, context.manifest, why.as_deref());
     outcome.and(written)?;
     Ok(manifest)
@@ -221,6 +229,19 @@ fn all(context: &mut Context<'_>) -> (Result<(), Error>, Option<String>) {
     let packages = Packages::choose(context.plan, fingerprint.as_ref(), context.manner, context.reporter);
     let outcome = stages(&packages, fingerprint.as_ref(), context);
     (outcome, packages.why().map(str::to_owned))
+}
+
+/// Says where the time went: to whoever watches, in the manifest, and as a trace among the results.
+fn tell_times(context: &mut Context<'_>) -> Result<(), Error> {
+    let times = context.stopwatch.times();
+    context.reporter.report(&Event::Times { times: times.clone() });
+    context.manifest.times = Some(times);
+    let failed = |source| Error::io("the trace cannot be written", source);
+    let text =
+        serde_json::to_vec(&context.stopwatch.trace(&context.manifest.nvr)).map_err(|error| failed(error.into()))?;
+    let written = context.out.put(TRACE, text.len() as u64, &mut text.as_slice()).map_err(failed)?;
+    context.manifest.add(TRACE, written);
+    Ok(())
 }
 
 /// Runs the steps; those that packages of an earlier run make needless are left out.
@@ -244,6 +265,7 @@ fn stages(packages: &Packages, fingerprint: Option<&Fingerprint>, context: &mut 
     for step in &context.plan.steps {
         if packages.make_needless(step.stage()) {
             context.manifest.stages.push(StageRecord { stage: step.stage(), seconds: 0.0, failed: false, taken: true });
+            context.stopwatch.taken(step.stage());
             continue;
         }
         let building = fingerprint.filter(|_| matches!(step, Step::Build { .. }));
@@ -287,9 +309,9 @@ fn stage(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
     };
     let reporter = log.as_ref().map_or(reporter, |log| log as &dyn Reporter);
     reporter.report(&Event::StageStarted { stage, what: title(step, context.plan) });
-    let started = Instant::now();
+    let running = context.stopwatch.start(stage);
     let outcome = perform(step, &mut Context { reporter, ..context.reborrow() });
-    let seconds = started.elapsed().as_secs_f64();
+    let seconds = context.stopwatch.end(&running);
     let failed = outcome.is_err();
     context.manifest.stages.push(StageRecord { stage, seconds, failed, taken: false });
     reporter.report(&if failed {

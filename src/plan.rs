@@ -18,6 +18,7 @@ pub mod host;
 pub mod instructions;
 pub mod layout;
 pub mod lockfile;
+mod nice;
 pub mod preflight;
 mod release;
 mod reproducible;

@@ -162,6 +162,9 @@ pub struct Build {
     pub defines: BTreeMap<String, String>,
     /// The macro that holds the distribution's number, such as `rhel`.
     pub number: Option<String>,
+    /// `_binary_payload`, unless the spec defines it; nothing for the building host's.
+    #[serde(default)]
+    pub payload: Option<String>,
 }
 
 /// What a profile adds to [`Build`].
@@ -177,6 +180,9 @@ pub struct Profile {
     /// Packages that come out on `x86_64`, beside the required ones.
     #[serde(default)]
     pub packages: Vec<String>,
+    /// `_binary_payload` in place of [`Build`]'s.
+    #[serde(default)]
+    pub payload: Option<String>,
 }
 
 /// What comes out of a build, and how it is installed. `{name}` stands for the source package's name.

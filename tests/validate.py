@@ -1,6 +1,6 @@
 """Judges a document by the schema of its format, with the validators of others.
 
-usage: validate.py sbom|provenance FILE
+usage: validate.py sbom|provenance|trace FILE
 
 Exit code 0 if it is valid; 1, and why on stderr, if it is not. Asks no network.
 """
@@ -57,11 +57,44 @@ def provenance(text):
         raise ValueError("it ended before it began")
 
 
+def trace(text):
+    import math
+
+    from chrometrace import TraceEvent, TraceEventType
+
+    document = json.loads(text)
+    events = [TraceEvent.from_dict(event) for event in document["traceEvents"]]
+    # What the library leaves to its caller: types, and what the format says of slices on one track.
+    named, tracks = set(), {}
+    for event in events:
+        # The library knows instants by their older letter only.
+        kind = TraceEventType("I" if event.event_type == "i" else event.event_type)
+        for number in (event.timestamp_us, event.duration_us):
+            if isinstance(number, bool) or not math.isfinite(number) or number < 0:
+                raise ValueError(f"{event.name}: {number} is no time")
+        if kind == TraceEventType.METADATA:
+            named.add((event.process_id, event.thread_id))
+            continue
+        track = (event.process_id, event.thread_id)
+        if track not in named:
+            raise ValueError(f"{event.name} is on the track {track}, which has no name")
+        if kind == TraceEventType.INSTANT and event.scope not in ("t", "p", "g"):
+            raise ValueError(f"{event.name}: {event.scope} is no scope of an instant")
+        if kind == TraceEventType.COMPLETE:
+            tracks.setdefault(track, []).append((event.timestamp_us, event.timestamp_us + event.duration_us, event.name))
+    for slices in tracks.values():
+        slices.sort()
+        for (_, end, before), (start, _, after) in zip(slices, slices[1:]):
+            # Half a microsecond is what rounding may do.
+            if start < end - 1:
+                raise ValueError(f"{after} begins before {before} has ended, on one track")
+
+
 kind, path = sys.argv[1:]
 with open(path, encoding="utf-8") as file:
     content = file.read()
 try:
-    {"sbom": sbom, "provenance": provenance}[kind](content)
+    {"sbom": sbom, "provenance": provenance, "trace": trace}[kind](content)
 except Exception as problem:  # noqa: BLE001: whatever a validator raises is its verdict
     print(f"{type(problem).__name__}: {problem}", file=sys.stderr)
     sys.exit(1)

@@ -1,11 +1,13 @@
 //! The command line. Types only: what the arguments mean is decided in `prepare`.
 
+pub mod compile;
 pub mod diff;
 pub mod doctor;
 pub mod explain;
 pub mod host;
 pub mod manner;
 pub mod module;
+pub mod pace;
 pub mod preflight;
 pub mod routes;
 pub mod signing;
@@ -180,6 +182,9 @@ pub struct Build {
     /// How it runs.
     #[command(flatten)]
     pub running: manner::Running,
+    /// What it takes of the machine.
+    #[command(flatten)]
+    pub pace: pace::Pace,
     /// What is looked at before.
     #[command(flatten)]
     pub preflight: Preflight,

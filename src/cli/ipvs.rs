@@ -20,6 +20,7 @@ use crate::plan::{Plan, Route, Step};
 use crate::sys::exec::{self, Beside};
 use crate::sys::signal::Cancel;
 use crate::sys::{entropy, lock, probe, processes, survey, user};
+use crate::times::Variant;
 
 /// The directory that is locked while an account is made: that of the list of accounts.
 const ACCOUNTS: &str = "/etc";
@@ -41,12 +42,14 @@ pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
     // From here on there is something to end in an orderly way.
     let cancel = Cancel::install().map_err(|source| Error::Host { what: "cannot watch for signals".into(), source })?;
     let reporter = &*edge.reporter;
-    let manner = Manner::from(&args.running);
+    let mut manner = args.running.manner(plans.len());
+    manner.before = edge.before.take();
     if let Some(plan) = plans.first() {
         plan.notes.iter().for_each(|note| reporter.note(note.clone()));
         plan.warnings.iter().for_each(|warning| reporter.warn(warning.clone()));
     }
     let mut output = String::new();
+    let mut variants = Vec::new();
     for (index, plan) in plans.iter().enumerate() {
         reporter.report(&Event::BuildStarted {
             nvr: plan.nvr.to_string(),
@@ -59,6 +62,9 @@ pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
             // What earlier values gave is there, and is said.
             Err(error) => return Ok(Output { text: output, error: Some(error.into()) }),
         };
+        // They were done once, for all values.
+        manner.before.clear();
+        variants.extend(manifest.times.as_ref().map(|times| Variant::of(plan.bits.get(), times)));
         output.push_str(&result(edge.format, plan, &manifest));
         if args.running.check_reproducible {
             match twice(edge, args, plan, &manifest, &cancel) {
@@ -67,6 +73,9 @@ pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
                 Err(error) => return Ok(Output { text: output, error: Some(error) }),
             }
         }
+    }
+    if plans.len() > 1 {
+        reporter.report(&Event::Variants { variants });
     }
     Ok(Output::text(output))
 }
@@ -93,7 +102,7 @@ fn one(edge: &Edge, plan: &Plan, manner: &Manner, srpm: &Path, cancel: &Cancel) 
 fn twice(edge: &Edge, args: &Build, plan: &Plan, manifest: &Manifest, cancel: &Cancel) -> Result<String, Error> {
     let again = reproducible::again(args, plan);
     let Prepared { plans, srpm, .. } = prepare::plans(edge, &again)?;
-    let manner = Manner::from(&again.running);
+    let manner = again.running.manner(plans.len());
     for (plan, number) in plans.iter().zip(2..) {
         edge.reporter.report(&Event::BuildStarted {
             nvr: plan.nvr.to_string(),

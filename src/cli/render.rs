@@ -14,6 +14,7 @@ use crate::event::{Event, Reporter};
 mod json;
 mod meter;
 mod plain;
+mod table;
 mod terminal;
 pub(super) mod units;
 mod words;

@@ -23,6 +23,7 @@ use crate::rpm::nvr::{BuildId, BuildIdError};
 /// The arguments do not fit together, or a file that they name cannot be read.
 pub(super) fn all(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
     fits(args)?;
+    args.running.compile.check()?;
     let several = args.bits.len() > 1;
     let pattern = args.buildid.as_deref().unwrap_or(".ipvs_{bits}bit");
     if several && !pattern.contains("{bits}") {
@@ -86,6 +87,9 @@ pub(super) fn all(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
                 out: if several { out.join(buildid.as_str().trim_start_matches('.')) } else { out.clone() },
                 buildid,
                 jobs: args.jobs,
+                more_jobs: args.running.compile.more_jobs(),
+                helpers: args.running.compile.helpers(args.bits.len()),
+                nice: args.pace.nice,
                 until: args.until.map(Into::into),
                 boot: args.boot,
                 templates: templates.clone(),

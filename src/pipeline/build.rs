@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err::File;
 
+use super::compilers::Compilers;
 use super::manifest::Manifest;
 use super::measured::Meter;
 use super::progress::Progress;
@@ -16,14 +17,17 @@ use crate::event::{Event, Stage};
 use crate::plan::step::{Gate, Moment as When};
 use crate::proof::Finding;
 use crate::sys::exec::{self, End, Flow, Moment};
+use crate::times::Cache;
 
 pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> Result<(), Error> {
     tools(context.manifest, command);
     let layout = &context.plan.layout;
     let log_path = layout.log(Stage::Build);
     let mut log = File::create(&log_path).map_err(|source| Error::io("the build log cannot be written", source))?;
+    context.stopwatch.asked();
     let mut meter = Meter::new(context.plan, command);
-    let mut progress = Progress::new(layout.build(), meter.earlier().map(|earlier| earlier.objects));
+    let mut progress =
+        Progress::new(layout.build(), meter.earlier().map(|earlier| earlier.objects), context.stopwatch.began());
     let mut resolved: Vec<Finding> = Vec::new();
     let signatures = Signatures::builtin()?;
     let mut witness = signatures.watch();
@@ -31,7 +35,12 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     let mut reason = None;
     let reporter = context.reporter;
 
-    let (command, is_resumed) = &masqueraded(context, command)?;
+    let (masked, is_resumed) = &masqueraded(context, command)?;
+    let mut compilers = match gate.moment {
+        When::BeforeBuild => Compilers::new(layout, masked, &context.manner.compiling, reporter)?,
+        When::AtTheEnd => None,
+    };
+    let command = &compilers.as_ref().map_or(masked, Compilers::command).clone();
     reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| match moment {
         Moment::Started(group) => {
@@ -43,6 +52,9 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         Moment::Tick => {
             progress.tick(reporter);
             meter.tick();
+            if let Some(compilers) = &mut compilers {
+                compilers.tick(reporter);
+            }
             reason = watchdog.tick(reporter);
             if reason.is_some() { Flow::Stop } else { Flow::Continue }
         }
@@ -67,16 +79,10 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
             Flow::Continue
         }
     })?;
+    tell_cache(context, compilers);
+    context.stopwatch.parts(progress.parts());
     if gate.moment == When::AtTheEnd && end == End::Exit(0) {
-        resolved = gate::check(gate, &layout.build());
-        for finding in &resolved {
-            reporter.report(&super::proved(finding));
-        }
-        if resolved.iter().any(|finding| finding.verdict.holds() != Some(true)) {
-            context.manifest.proof.extend(resolved.iter().cloned());
-            let found = resolved.into_iter().filter(|finding| finding.verdict.holds() != Some(true)).collect();
-            return Err(gated(gate, found, &layout.sources()));
-        }
+        resolved = at_the_end(context, gate)?;
     }
     context.manifest.proof.extend(resolved.iter().cloned());
     if let Some(reason) = reason {
@@ -126,6 +132,31 @@ fn masqueraded(context: &Context<'_>, command: &Command) -> Result<(Command, boo
     let key = signing::mask(context.plan, context.manifest.signing.as_ref(), command);
     let masks: Vec<_> = put_back.into_iter().chain(key).collect();
     Ok((masquerade::on(&context.plan.layout, command, &masks)?, is_resumed))
+}
+
+/// What the gate of a build without `%build` finds when it has ended.
+fn at_the_end(context: &mut Context<'_>, gate: &Gate) -> Result<Vec<Finding>, Error> {
+    let layout = &context.plan.layout;
+    let resolved = gate::check(gate, &layout.build());
+    for finding in &resolved {
+        context.reporter.report(&super::proved(finding));
+    }
+    let wrong: Vec<_> = resolved.iter().filter(|finding| finding.verdict.holds() != Some(true)).cloned().collect();
+    if wrong.is_empty() {
+        return Ok(resolved);
+    }
+    context.manifest.proof.extend(resolved);
+    Err(gated(gate, wrong, &layout.sources()))
+}
+
+/// Notes what came of a cache, where its time is told, too.
+fn tell_cache(context: &mut Context<'_>, compilers: Option<Compilers>) {
+    context.manifest.compiled = compilers.and_then(Compilers::finish);
+    let told =
+        context.manifest.compiled.as_ref().and_then(|compiled| Some((compiled.statistics?, compiled.why.clone())));
+    if let Some((statistics, why)) = told {
+        context.stopwatch.cache(Vec::new(), Cache { hits: statistics.hits, misses: statistics.misses, why });
+    }
 }
 
 /// Notes what the programs call themselves.

@@ -42,6 +42,8 @@ fn line(event: &Event) -> Option<String> {
         Event::Proved { level, subject, verdict, .. } => format!("level {level}  {subject}  {verdict}"),
         Event::StageFinished { seconds, .. } => format!("done in {seconds:.1} s"),
         Event::StageFailed { seconds, .. } => format!("failed after {seconds:.1} s"),
-        Event::BuildStarted { .. } | Event::Progress { .. } => return None,
+        Event::BuildStarted { .. } | Event::Progress { .. } | Event::Times { .. } | Event::Variants { .. } => {
+            return None;
+        }
     })
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
 use super::out::Out;
 use super::signing::Signed;
+use super::{Error, compilers};
 use crate::edit::Change;
 use crate::edit::config::Setting;
 use crate::event::Stage;
@@ -19,6 +19,7 @@ use crate::plan::step::Edit;
 use crate::plan::{ModuleUsed, Plan, RecipeUsed, ReleaseUsed, Route, SourceUsed, Step};
 use crate::proof::Finding;
 use crate::sys::clock;
+use crate::times::Times;
 
 /// The version of the manifest's format.
 pub const SCHEMA: u32 = 1;
@@ -61,8 +62,14 @@ pub struct Manifest {
     pub user: String,
     /// Programs and what they call themselves.
     pub tools: BTreeMap<String, String>,
+    /// How it was compiled, if not by the compiler alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compiled: Option<compilers::Record>,
     /// The stages so far.
     pub stages: Vec<StageRecord>,
+    /// Where the time of the whole run went, once it has ended.
+    #[serde(default)]
+    pub times: Option<Times>,
     /// The proof so far.
     pub proof: Vec<Finding>,
     /// Packages that the spec said it would make; empty where it could not be asked.
@@ -204,7 +211,9 @@ impl Manifest {
                 .collect(),
             user: plan.user.name.clone(),
             tools: BTreeMap::new(),
+            compiled: None,
             stages: Vec::new(),
+            times: None,
             proof: Vec::new(),
             promised: Vec::new(),
             files: Vec::new(),

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::compiler::cache::Remote;
+use crate::times::StageTime;
+
 /// How a plan is to be run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -16,6 +19,25 @@ pub struct Manner {
     pub wait: bool,
     /// When a build is ended.
     pub limits: Limits,
+    /// How the kernel is compiled.
+    pub compiling: Compiling,
+    /// What was done for it before: its source package fetched and read.
+    #[serde(default)]
+    pub before: Vec<StageTime>,
+}
+
+/// How the kernel is compiled.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Compiling {
+    /// Through ccache.
+    pub cached: bool,
+    /// What ccache shares with other machines.
+    pub remote: Option<Remote>,
+    /// Put nothing there.
+    pub read_only: bool,
+    /// Other hosts that compile, as distcc names them.
+    pub hosts: Vec<String>,
 }
 
 /// When a build is ended although nothing is wrong with it.

@@ -10,11 +10,17 @@ use walkdir::WalkDir;
 
 use crate::event::{Event, Reporter, Stage, Unit};
 use crate::sys::processes;
+use crate::times::Span;
+use crate::times::line::{COMPILING, Says, says};
+use crate::times::seen;
+use crate::times::timeline::Timeline;
 
 /// How often the display is told.
 const SHOW: Duration = Duration::from_secs(1);
 /// How often objects are counted at the most.
 const COUNT: Duration = Duration::from_secs(5);
+/// How often the programs that run are looked at, while nothing else tells what is done.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What is known of a running build.
 #[derive(Debug)]
@@ -31,6 +37,10 @@ pub(super) struct Progress {
     shown: Instant,
     counted: Instant,
     pause: Duration,
+    /// The beginning of the run, from which times are counted.
+    began: Instant,
+    looked: Instant,
+    timeline: Timeline,
 }
 
 /// Adds up objects although a tree is cleaned between two flavours.
@@ -55,7 +65,8 @@ impl Counter {
 }
 
 impl Progress {
-    pub(super) fn new(build: PathBuf, estimate: Option<u64>) -> Self {
+    /// Begins to follow a build in a run that began at `began`.
+    pub(super) fn new(build: PathBuf, estimate: Option<u64>, began: Instant) -> Self {
         let now = Instant::now();
         Self {
             build,
@@ -68,6 +79,9 @@ impl Progress {
             shown: now,
             counted: now,
             pause: COUNT,
+            began,
+            looked: now,
+            timeline: Timeline::new(began.elapsed().as_secs_f64()),
         }
     }
 
@@ -78,16 +92,29 @@ impl Progress {
 
     /// Takes a line of rpmbuild's output; returns the part of the spec that begins with it, if one does.
     pub(super) fn line(&mut self, line: &str) -> Option<&str> {
-        if let Some(phase) = phase_in(line) {
-            self.phase = Some(phase.to_owned());
-            self.what.clear();
-            return self.phase.as_deref();
-        }
-        if let Some(object) = compiled_in(line) {
-            self.lines += 1;
-            object.clone_into(&mut self.what);
+        let at = self.began.elapsed().as_secs_f64();
+        let said = says(line)?;
+        let group = self.group;
+        self.timeline.line(at, &said, || Some(processes::cpu(group)));
+        match said {
+            Says::Section(phase) if phase.starts_with('%') => {
+                self.phase = Some(phase.to_owned());
+                self.what.clear();
+                return self.phase.as_deref();
+            }
+            Says::Step { word, file, .. } if COMPILING.contains(&word) => {
+                self.lines += 1;
+                file.clone_into(&mut self.what);
+            }
+            _ => {}
         }
         None
+    }
+
+    /// Returns the parts of the build until now, and the compilations that were announced.
+    pub(super) fn parts(&self) -> (Vec<Span>, Vec<(f64, String)>) {
+        // The processes are gone: what the last part took of processors is not known.
+        self.timeline.clone().finish(self.began.elapsed().as_secs_f64(), None)
     }
 
     /// Returns the part of the spec that runs.
@@ -102,18 +129,24 @@ impl Progress {
 
     /// Looks around if it is time to, and tells the reporter.
     pub(super) fn tick(&mut self, reporter: &dyn Reporter) {
-        if self.shown.elapsed() < SHOW {
+        let curious = self.timeline.is_curious() && self.looked.elapsed() >= LOOK;
+        let due = self.shown.elapsed() >= SHOW;
+        let silent = self.lines == 0 && self.phase.as_deref() == Some("%build");
+        if curious || (due && silent) {
+            self.looked = Instant::now();
+            let at = self.began.elapsed().as_secs_f64();
+            let (group, programs) = (self.group, processes::programs(self.group));
+            self.timeline.seen(at, &programs, || Some(processes::cpu(group)));
+            if let Some(source) = seen::compiling(&programs).filter(|_| silent) {
+                source.clone_into(&mut self.what);
+            }
+        }
+        if !due {
             return;
         }
         self.shown = Instant::now();
-        let silent = self.lines == 0;
-        if silent && self.phase.as_deref() == Some("%build") {
-            if self.counted.elapsed() > self.pause {
-                self.count();
-            }
-            if let Some(source) = processes::compiling(self.group) {
-                self.what = source;
-            }
+        if silent && self.counted.elapsed() > self.pause {
+            self.count();
         }
         let done = self.objects();
         reporter.report(&Event::Progress {
@@ -142,35 +175,20 @@ impl Progress {
     }
 }
 
-/// Returns the part of the spec that a line of rpmbuild's announces, such as `%build`.
-fn phase_in(line: &str) -> Option<&str> {
-    let rest = line.strip_prefix("Executing(")?;
-    let (phase, rest) = rest.split_once(')')?;
-    (phase.starts_with('%') && rest.starts_with(':')).then_some(phase)
-}
-
-/// Returns the object that a line of kbuild's (the kernel's make files) announces: `  CC [M]  net/ipv4/tcp.o`.
-fn compiled_in(line: &str) -> Option<&str> {
-    let mut words = line.split_ascii_whitespace();
-    let verb = words.next()?;
-    if !matches!(verb, "CC" | "AS" | "HOSTCC" | "CXX") || !line.starts_with("  ") {
-        return None;
-    }
-    words.find(|word| !word.starts_with('['))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn parts_of_the_spec_and_objects_are_recognised() {
-        assert_eq!(phase_in("Executing(%build): /bin/sh -e /var/tmp/rpm-tmp.x"), Some("%build"));
-        assert_eq!(phase_in("+ echo 'Executing(%build)'"), None);
-        assert_eq!(compiled_in("  CC [M]  net/netfilter/ipvs/ip_vs_conn.o"), Some("net/netfilter/ipvs/ip_vs_conn.o"));
-        assert_eq!(compiled_in("  CC      init/main.o"), Some("init/main.o"));
-        assert_eq!(compiled_in("CC is set to gcc"), None);
-        assert_eq!(compiled_in("  LD      vmlinux"), None);
+    fn parts_of_the_spec_and_objects_are_counted() {
+        let mut progress = Progress::new(PathBuf::from("/nowhere"), None, Instant::now());
+        assert_eq!(progress.line("Executing(%build): /bin/sh -e /var/tmp/rpm-tmp.x"), Some("%build"));
+        for line in ["+ echo 'Executing(%build)'", "  CC      init/main.o", "  LD      vmlinux", "  CC [M]  net/a.o"] {
+            assert_eq!(progress.line(line), None, "{line}");
+        }
+        // rpm's own section at the end is none of the spec's.
+        assert_eq!(progress.line("Executing(rmbuild): /bin/sh -e x"), None);
+        assert_eq!((progress.phase(), progress.objects(), progress.what.as_str()), (Some("%build"), 2, "net/a.o"));
     }
 
     #[test]

@@ -137,8 +137,13 @@ fn in_tree(like: &Recipe, source: &Source, arch: &str, path: &str) -> Choice {
         add: false,
         precedence: Vec::new(),
     }];
-    recipe.build =
-        Build { with: Vec::new(), without: Vec::new(), defines: std::collections::BTreeMap::new(), number: None };
+    recipe.build = Build {
+        with: Vec::new(),
+        without: Vec::new(),
+        defines: std::collections::BTreeMap::new(),
+        number: None,
+        payload: None,
+    };
     recipe.profiles.values_mut().for_each(|profile| *profile = Profile::default());
     Choice {
         why: format!("detected by content: {OPTION} is in `{path}` of the kernel's tree, and `--patch` sets it there"),

@@ -68,7 +68,7 @@ impl Rpm<'_> {
         let profile = self.recipe.profiles.get(self.request.profile.name()).unwrap_or(&none);
         let with = self.recipe.build.with.iter().chain(&profile.with).chain(&self.request.with);
         let without = self.recipe.build.without.iter().chain(&profile.without).chain(&self.request.without);
-        let jobs = self.request.jobs.unwrap_or(self.host.cpus).max(1);
+        let jobs = self.request.jobs.unwrap_or(self.host.cpus + self.request.more_jobs).max(1);
         let mut defines = self.recipe.defines(self.release);
         if let Some(dist) = self.dist {
             defines.insert("dist".into(), dist.to_owned());
@@ -76,6 +76,11 @@ impl Rpm<'_> {
         defines.insert("_topdir".into(), text(&self.layout.topdir()));
         defines.insert("_tmppath".into(), text(&self.layout.tmp()));
         defines.insert("_smp_mflags".into(), format!("-j{jobs}"));
+        // find-debuginfo goes by it where rpm has it (macros of 4.18), and by `_smp_mflags` where not.
+        defines.insert("_smp_build_ncpus".into(), jobs.to_string());
+        if let Some(payload) = profile.payload.as_ref().or(self.recipe.build.payload.as_ref()) {
+            defines.insert("_binary_payload".into(), payload.clone());
+        }
         defines.extend(reproducible::defines().map(|(name, value)| (name.to_owned(), value)));
         if !self.host.sh_is_bash {
             // The scripts of kernel specs are bash's: pushd, [[ ]], brace expansion.

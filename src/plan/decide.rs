@@ -180,10 +180,11 @@ pub fn decide(request: &Request, choice: &Choice, subject: Subject<'_>, host: &H
             return Err(routes::Error::NeedsSource { route, nvr: nvr.to_string() }.into());
         }
     };
-    Ok(match request.until {
+    let plan = match request.until {
         Some(last) => plan.until(last),
         None => plan,
-    })
+    };
+    Ok(plan.at_nice(request.nice))
 }
 
 /// The tree's own word counts; the recipe's where the tree says nothing.

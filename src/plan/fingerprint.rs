@@ -12,8 +12,8 @@ use super::{Plan, SourceUsed};
 use crate::command::Command;
 use crate::edit::config::Setting;
 
-/// The macro that says how many processes compile at a time, which changes no package.
-const JOBS: &str = "_smp_mflags ";
+/// The macros that say how many processes work at a time, which changes no package.
+const JOBS: [&str; 2] = ["_smp_mflags ", "_smp_build_ncpus "];
 
 /// What packages depend on: the name of each thing, for people, and its content or digest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ impl Fingerprint {
 }
 
 fn of_command(command: &Command) -> [(String, String); 2] {
-    let same = |word: &&String| !word.starts_with(JOBS);
+    let same = |word: &&String| !JOBS.iter().any(|jobs| word.starts_with(jobs));
     let words: Vec<String> = command.args.iter().filter(same).map(|word| crate::command::quote(word)).collect();
     let program = command.program.display();
     let environment: Vec<String> = command.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -100,6 +100,8 @@ mod tests {
         let parts = |args: &[&str]| of_command(&command(args));
         let one = parts(&["-bb", "--define", "_smp_mflags -j1", "k.spec"]);
         assert_eq!(one, parts(&["-bb", "--define", "_smp_mflags -j64", "k.spec"]));
+        let ncpus = |count: &str| parts(&["-bb", "--define", &format!("_smp_build_ncpus {count}"), "k.spec"]);
+        assert_eq!(ncpus("1"), ncpus("64"));
         assert_ne!(one, parts(&["-ba", "--define", "_smp_mflags -j1", "k.spec"]));
         let env = command(&["-bb"]).with_env([("PATH".to_owned(), "/opt".to_owned())].into());
         assert_ne!(of_command(&env), parts(&["-bb"]));

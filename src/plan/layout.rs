@@ -19,6 +19,9 @@ pub const SBOM: &str = "sbom.cdx.json";
 /// Name of the certificate among the results, as DER, whose key signed the modules.
 pub const CERTIFICATE: &str = "module-signing.x509";
 
+/// Name of the trace among the results: where the time went, for Perfetto and its like.
+pub const TRACE: &str = "trace.json";
+
 /// The work directory and the directory for results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -188,6 +191,18 @@ impl Layout {
         self.work.join("masquerade")
     }
 
+    /// What stands before the compilers on `PATH`.
+    #[must_use]
+    pub fn compilers(&self) -> PathBuf {
+        self.work.join("compilers")
+    }
+
+    /// What ccache keeps.
+    #[must_use]
+    pub fn cache(&self) -> PathBuf {
+        self.work.join("ccache")
+    }
+
     /// What stands before one of them.
     #[must_use]
     pub fn mask(&self, program: &str) -> PathBuf {
@@ -256,13 +271,14 @@ impl Layout {
 
     /// All that runs make here and that the next one can make again, which a key is not.
     #[must_use]
-    pub fn made(&self) -> [PathBuf; 20] {
+    pub fn made(&self) -> [PathBuf; 21] {
         let [srpm, inputs] = self.copies();
         [
             self.built(),
             self.begun(),
             self.kept(),
             self.masquerade(),
+            self.compilers(),
             self.given(),
             self.key_asked_for(),
             self.last(),

@@ -47,6 +47,12 @@ pub struct Request {
     pub buildid: BuildId,
     /// Parallel jobs; `None` for one per processor.
     pub jobs: Option<u32>,
+    /// More of them by default: those of other hosts that compile.
+    pub more_jobs: u32,
+    /// Programs that its way to compile takes, beside the compiler.
+    pub helpers: Vec<&'static str>,
+    /// What is added to the nice value of what builds.
+    pub nice: u8,
     /// Where the results go, as an absolute path.
     pub out: PathBuf,
     /// The last stage to run; `None` for all.

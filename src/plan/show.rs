@@ -58,6 +58,7 @@ impl fmt::Display for Plan {
         writeln!(f, "range     {range}")?;
         let uid = self.user.uid.map_or("to be created".to_owned(), |uid| format!("uid {uid}"));
         writeln!(f, "built as  {} ({uid})", self.user.name)?;
+        writeln!(f, "runs as   batch work (SCHED_BATCH), nice {}", self.nice())?;
         writeln!(f, "work      {}", self.layout.work.display())?;
         if let Some(signing) = &self.signing {
             show_signing(f, signing)?;

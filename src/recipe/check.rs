@@ -241,6 +241,15 @@ impl<'a> Found<'a> {
     }
 }
 
+/// Whether a text is a mode as rpm's Fopen takes it to write a payload: `w`, a level, `T` and threads, a kind (rpm 4.18,
+/// macros.in and rpmio/rpmio.c).
+fn is_payload(text: &str) -> bool {
+    let Some((flags, kind)) = text.strip_prefix('w').and_then(|rest| rest.split_once('.')) else { return false };
+    let (level, threads) = flags.split_once('T').unwrap_or((flags, ""));
+    let numbers = [level, threads].into_iter().all(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+    numbers && matches!(kind, "ufdio" | "gzdio" | "bzdio" | "lzdio" | "xzdio" | "zstdio")
+}
+
 /// Checks a text of one of the kinds that are texts; says what was expected if it is not.
 fn text_of(kind: Kind, text: &str) -> Result<(), String> {
     let fits = |fits: bool, expected: &str| if fits { Ok(()) } else { Err(expected.to_owned()) };
@@ -254,6 +263,7 @@ fn text_of(kind: Kind, text: &str) -> Result<(), String> {
             "letters, digits and `_`",
         ),
         Kind::FileGlob if text.contains('/') => Err("a glob of a name, without a directory".to_owned()),
+        Kind::Payload => fits(is_payload(text), "a payload of rpm, such as `w2.xzdio` or `w9.gzdio`"),
         Kind::OneOf(words) => fits(words.contains(&text), &format!("`{}`", words.join("` or `"))),
         Kind::Template(names) => placeholders(text, names),
         Kind::Glob | Kind::FileGlob => {

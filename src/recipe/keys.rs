@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     Map(&'static Kind),
     /// Macros with their values: none of those that kbuild gives itself.
     Defines,
+    /// How rpm compresses what is in a package, as `_binary_payload` has it.
+    Payload,
     /// A table with these keys.
     Table(&'static [Key]),
 }
@@ -64,10 +66,12 @@ const TEXTS: Kind = Kind::List(&Kind::Text);
 const WORDS: Kind = Kind::List(&Kind::Word);
 const SWITCH_NAMES: Kind = Kind::List(&Kind::Switch);
 /// The macros that kbuild gives rpmbuild itself, whatever the family (`plan/commands.rs`).
-pub(crate) const OWN_MACROS: [&str; 8] = [
+pub(crate) const OWN_MACROS: [&str; 10] = [
     "_topdir",
     "_tmppath",
     "_smp_mflags",
+    "_smp_build_ncpus",
+    "_binary_payload",
     "_buildshell",
     "_buildhost",
     "use_source_date_epoch_as_buildtime",
@@ -147,6 +151,12 @@ const BUILD: &[Key] = &[
         Kind::Word,
         "is the macro that holds the distribution's number: what the first group of `dist` matches",
     ),
+    may(
+        "payload",
+        Kind::Payload,
+        "is how packages are compressed, `_binary_payload`: in a way that the family's own rpm reads; a spec that says it \
+         itself has the last word",
+    ),
 ];
 
 const PROFILES: &[Key] = &[
@@ -158,6 +168,7 @@ const PROFILE: &[Key] = &[
     may("with", SWITCH_NAMES, "are more `--with`"),
     may("without", SWITCH_NAMES, "are more `--without`"),
     may("packages", WORDS, "are the packages that come out on x86_64, beside the required ones"),
+    may("payload", Kind::Payload, "is how packages are compressed, in place of `build.payload`"),
 ];
 
 const PACKAGES: &[Key] = &[

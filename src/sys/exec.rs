@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::batch;
 use super::signal::Cancel;
 use crate::command::Command;
 
@@ -101,7 +102,7 @@ fn prepare(command: &Command) -> duct::Expression {
 
 /// Runs a child and hands every line that it prints, and regular ticks, to `watch`.
 ///
-/// On [`Flow::Stop`] or a cancelled `cancel` the whole process group gets TERM, and KILL after ten seconds or on a
+/// It runs as batch work, at the command's nice value. On [`Flow::Stop`] or a cancelled `cancel` the whole process group gets TERM, and KILL after ten seconds or on a
 /// second signal. Returns how the child ended.
 ///
 /// # Errors
@@ -110,7 +111,7 @@ pub fn watch(command: &Command, cancel: &Cancel, mut watch: impl FnMut(Moment<'_
     let start = |source| Error::Start { command: command.to_string(), source };
     let wait = |source| Error::Wait { command: command.to_string(), source };
 
-    let handle = prepare(command).stderr_to_stdout().reader().map_err(start)?;
+    let handle = batch::start(command.nice, || prepare(command).stderr_to_stdout().reader()).map_err(start)?;
     let group = handle.pids().first().and_then(|pid| i32::try_from(*pid).ok()).unwrap_or_default();
     let mut flow = watch(Moment::Started(group));
     let mut ending: Option<Ending> = None;
@@ -392,6 +393,32 @@ mod tests {
         .unwrap();
         assert_eq!(end, End::Exit(7));
         assert_eq!(seen, ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn a_child_is_batch_work_and_nice_and_kbuild_is_not() {
+        let scheduling = || {
+            let stat = fs_err::read_to_string("/proc/thread-self/stat").unwrap();
+            let fields: Vec<String> = stat.rsplit_once(") ").unwrap().1.split(' ').map(str::to_owned).collect();
+            // Fields 19 and 41 of /proc/PID/stat (proc(5)), of which the third comes first here.
+            (fields[16].parse::<i32>().unwrap(), fields[38].parse::<u32>().unwrap())
+        };
+        let (nice, policy) = scheduling();
+        for added in 0..=19 {
+            let mut seen = Vec::new();
+            // A grandchild, too.
+            let command = Command { nice: added, ..sh("/bin/sh -c 'cut -d\" \" -f 19,41 /proc/self/stat'; :") };
+            watch(&command, &Cancel::default(), |moment| {
+                if let Moment::Line(line) = moment {
+                    seen.push(line.to_owned());
+                }
+                Flow::Continue
+            })
+            .unwrap();
+            // 3 is SCHED_BATCH (include/uapi/linux/sched.h).
+            assert_eq!(seen, [format!("{} 3", (nice + i32::from(added)).min(19))]);
+            assert_eq!(scheduling(), (nice, policy), "kbuild itself has changed");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use nix::unistd::{AccessFlags, access};
 use super::user::{self, Entry};
 
 /// Programs that a plan may name.
-pub(crate) const TOOLS: [&str; 12] = [
+pub(crate) const TOOLS: [&str; 14] = [
     "rpmbuild",
     "rpmspec",
     "useradd",
@@ -23,6 +23,8 @@ pub(crate) const TOOLS: [&str; 12] = [
     "strip",
     "patch",
     "openssl",
+    "ccache",
+    "distcc",
 ];
 /// Those of them that are where only root looks.
 const OF_ROOT: [&str; 3] = ["useradd", "depmod", "installkernel"];

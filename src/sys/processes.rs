@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, SysconfVar, sysconf};
+
+use crate::times::seen::Program;
 
 /// How long processes get between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(5);
@@ -45,21 +48,38 @@ fn all() -> impl Iterator<Item = Process> {
     entries.filter_map(|entry| Process::read(&entry.path())).filter(|process| process.state != 'Z')
 }
 
-/// Returns the source file that a compiler or assembler in this process group is working on, if there is one: a kernel
-/// built with `make -s` prints nothing for hours.
+/// Returns the programs that run in a process group: a kernel built with `make -s` prints nothing for hours.
 #[must_use]
-pub fn compiling(group: i32) -> Option<String> {
-    let compilers = all().filter(|process| process.group == group);
-    compilers.filter(|process| matches!(process.name.as_str(), "cc1" | "cc1plus" | "as")).find_map(|process| {
-        let arguments = fs_err::read(format!("/proc/{}/cmdline", process.pid)).ok()?;
-        arguments.split(|byte| *byte == 0).rev().find_map(source)
-    })
+pub fn programs(group: i32) -> Vec<Program> {
+    let program = |process: Process| {
+        let args = fs_err::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
+        let args = args.split(|byte| *byte == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
+        Program { name: process.name, args }
+    };
+    all().filter(|process| process.group == group).map(program).collect()
 }
 
-fn source(argument: &[u8]) -> Option<String> {
-    let argument = std::str::from_utf8(argument).ok()?;
-    let ending = Path::new(argument).extension()?.to_str()?;
-    matches!(ending, "c" | "S" | "cc").then(|| argument.to_owned())
+/// Returns the processor time of a process group and of what it has waited for, in seconds. A process that has ended and
+/// was not waited for yet is missing.
+#[must_use]
+pub fn cpu(group: i32) -> f64 {
+    // Ticks of /proc/PID/stat (proc(5)); 100 a second wherever that cannot be asked.
+    let each = sysconf(SysconfVar::CLK_TCK).ok().flatten().and_then(|each| u32::try_from(each).ok()).unwrap_or(100);
+    Duration::from_millis(ticks(group).saturating_mul(1000)).as_secs_f64() / f64::from(each.max(1))
+}
+
+/// Returns the processor time of this process and of all children that it has waited for, in seconds (getrusage(2)).
+#[must_use]
+pub fn own_cpu() -> f64 {
+    let seconds = |usage: Usage| {
+        [usage.user_time(), usage.system_time()].map(|time| {
+            // Neither is ever negative.
+            let whole = Duration::from_secs(u64::try_from(time.tv_sec()).unwrap_or_default());
+            (whole + Duration::from_micros(u64::try_from(time.tv_usec()).unwrap_or_default())).as_secs_f64()
+        })
+    };
+    let all = [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN];
+    all.into_iter().filter_map(|who| getrusage(who).ok()).flat_map(seconds).sum()
 }
 
 /// Returns a number that changes as long as a process group does something: the processor time of all its processes.

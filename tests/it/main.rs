@@ -12,6 +12,7 @@
 )]
 
 mod build;
+mod cache;
 mod chaos;
 mod cli;
 mod diff;
@@ -40,10 +41,12 @@ mod signature;
 mod signature_kinds;
 mod signing;
 mod size;
+mod soundness;
 mod spec_variants;
 mod support;
 mod tampered;
 mod tidy;
+mod times;
 mod tree;
 mod verify;
 mod watchdog;

@@ -2,6 +2,7 @@
 
 pub(crate) mod built;
 pub(crate) mod chroot;
+pub(crate) mod daemon;
 pub(crate) mod distribution;
 pub(crate) mod fake;
 pub(crate) mod kbuild;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::compile::Compile;
 use super::size::{lifetime, memory};
 use crate::pipeline::manner::{Limits, Manner};
 
@@ -32,13 +33,21 @@ pub struct Running {
     /// Stop the build before its file system has less room than this, so that it can go on later
     #[arg(long, value_name = "SIZE", value_parser = memory, default_value = "256MiB")]
     pub min_free: u64,
+    /// How the kernel is compiled.
+    #[command(flatten)]
+    pub compile: Compile,
 }
 
-impl From<&Running> for Manner {
-    fn from(running: &Running) -> Self {
+impl Running {
+    /// Returns the manner of builds of so many values of bits.
+    #[must_use]
+    pub fn manner(&self, values: usize) -> Manner {
+        let running = self;
         let time = |seconds: Option<f64>| seconds.map(Duration::from_secs_f64);
         let limits =
             Limits { total: time(running.timeout), silence: time(running.silence_timeout), room: running.min_free };
-        Self { fresh: running.fresh, resume: running.resume_build, wait: running.wait, limits }
+        let compiling = running.compile.compiling(values);
+        let before = Vec::new();
+        Manner { fresh: running.fresh, resume: running.resume_build, wait: running.wait, limits, compiling, before }
     }
 }

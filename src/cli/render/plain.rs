@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::meter::Meter;
-use super::{Verbosity, units, words};
+use super::{Verbosity, table, units, words};
 use crate::event::{Event, Reporter, Stage};
 
 /// The longest text after the stamp.
@@ -144,6 +144,8 @@ impl<W: Write> Shared<W> {
             Event::StageFailed { stage, seconds } => {
                 state.end(now, *stage, "failed after", *seconds);
             }
+            Event::Times { times } => state.table(now, &table::times(times)),
+            Event::Variants { variants } => state.table(now, &table::variants(variants)),
         }
     }
 }
@@ -203,6 +205,16 @@ impl<W: Write> State<W> {
         self.running = None;
         let took = units::duration(units::seconds(seconds));
         self.print(now, &format!("{stage}: "), &format!("{how} {took}"));
+    }
+
+    /// Prints the lines of a table.
+    fn table(&mut self, now: Duration, lines: &[String]) {
+        let mut block = String::new();
+        for line in lines {
+            // Writing to a String does not fail.
+            let _ = writeln!(block, "[{:>6.1}s] {}", now.as_secs_f64(), words::shorten(line, WIDTH));
+        }
+        let _ = self.out.write_all(block.as_bytes()).and_then(|()| self.out.flush());
     }
 
     /// Prints a text; further lines are set under the first. That nobody reads it is no reason to fail.

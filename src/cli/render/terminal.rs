@@ -11,7 +11,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::meter::Meter;
-use super::{Verbosity, units, words};
+use super::{Verbosity, table, units, words};
 use crate::event::{Event, Reporter, Stage};
 
 /// Columns of the bar.
@@ -158,6 +158,8 @@ impl<W: Write + Send> Reporter for Terminal<W> {
             Event::StageFailed { stage, seconds } => {
                 state.end(&self.ink.bad("✗"), *stage, *seconds);
             }
+            Event::Times { times } => state.print(&indented(&table::times(times))),
+            Event::Variants { variants } => state.print(&indented(&table::variants(variants))),
         }
     }
 }
@@ -206,6 +208,11 @@ fn headed(shown: &str, head: &str, text: &str) -> Vec<String> {
     let indent = " ".repeat(head.len());
     let heads = std::iter::once(shown).chain(std::iter::repeat(indent.as_str()));
     heads.zip(words::lines(text)).map(|(head, line)| format!("  {head} {line}")).collect()
+}
+
+/// The lines of a table below a line that is empty.
+fn indented(table: &[String]) -> Vec<String> {
+    std::iter::once(String::new()).chain(table.iter().map(|line| format!("  {line}").trim_end().to_owned())).collect()
 }
 
 /// The columns that live and finished stages have in common.

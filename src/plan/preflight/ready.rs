@@ -86,6 +86,7 @@ fn needed(request: &Request, host: &Host) -> Vec<&'static str> {
     if matches!(host.builder, Builder::Missing(_)) {
         needed.push("useradd");
     }
+    needed.extend(&request.helpers);
     needed.extend(tree::tools(request));
     needed
 }

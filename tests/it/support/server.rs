@@ -71,6 +71,13 @@ impl Nginx {
         target
     }
 
+    /// Makes a directory there that everybody can write to.
+    pub(crate) fn open(&self, path: &str) {
+        let dir = self.dir.path().join("root").join(path);
+        fs_err::create_dir_all(&dir).unwrap();
+        fs_err::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    }
+
     /// The requests so far: method, path and status.
     pub(crate) fn requests(&self) -> Vec<String> {
         let log = fs_err::read_to_string(self.dir.path().join("access.log")).unwrap_or_default();

@@ -16,7 +16,7 @@ fn python() -> PathBuf {
     std::env::var_os("KBUILD_VALIDATORS").map_or_else(beside, PathBuf::from).join("bin/python")
 }
 
-/// Judges a document, of the kind `sbom` or `provenance`: nothing if it is valid, else why it is not.
+/// Judges a document, of the kind `sbom`, `provenance` or `trace`: nothing if it is valid, else why it is not.
 #[track_caller]
 pub(crate) fn judge(kind: &str, document: &str) -> Option<String> {
     let dir = tempfile::tempdir().unwrap();

@@ -1,0 +1,252 @@
+//! The program before gcc: decides how a file is compiled, and becomes the compiler, or the cache before it.
+//!
+//! It is started some ten thousand times for a kernel, so it does little: no more is read than is needed for the one file.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use sha2::{Digest, Sha256};
+use walkdir::{DirEntry, WalkDir};
+
+use crate::compiler::call::{self, Call, Kernel};
+use crate::compiler::tree::{self, Tree};
+use crate::compiler::{KEPT, NAMES, SETTINGS, Settings, TEXT, autoconf};
+use crate::digest;
+use crate::sys::files::Stamp;
+use crate::sys::stand_in;
+
+/// What a shell says when a program cannot be started.
+const NOT_STARTED: u8 = 126;
+
+/// Returns whose place this program was called in, if it was by such a name.
+pub(super) fn name(program: Option<&OsString>) -> Option<&'static str> {
+    let name = Path::new(program?).file_name()?;
+    NAMES.into_iter().find(|each| OsStr::new(each) == name)
+}
+
+/// Compiles, in the place of the compiler of that name; `program` is how it was called. Returns only what that one would.
+pub(super) fn run(name: &str, program: &Path, arguments: &[OsString]) -> ExitCode {
+    let failed = |error: &io::Error| {
+        let _ = writeln!(io::stderr(), "kbuild: {name}: {error}");
+        ExitCode::from(NOT_STARTED)
+    };
+    // A spec that empties the environment gets the compiler, and no cache.
+    let Some(settings) = settings() else {
+        let Some(program) = stand_in::next(name) else { return failed(&io::Error::other("no compiler is on PATH")) };
+        return failed(&plain(&program, arguments.to_vec()).replace());
+    };
+    let Some(compiler) = settings.compilers.get(name) else {
+        return failed(&io::Error::other("this compiler was not there when the build began"));
+    };
+    let tools = Tools { settings: &settings, compiler };
+    if program.parent().and_then(Path::file_name) == Some(OsStr::new(TEXT)) {
+        return failed(&plain(compiler, call::as_preprocessing(arguments)).replace());
+    }
+    let tree = if settings.ccache.is_some() && is_tree() {
+        // The first question that make asks in a tree comes before anything is made there. If this fails, it is tried again.
+        tools.tree().ok()
+    } else {
+        None
+    };
+    let done = match (Call::read(arguments), tree) {
+        (Call::Plain, _) => Err(tools.cached(arguments.to_vec(), &Key::default()).replace()),
+        (Call::Kernel(kernel), Some(tree)) => tools.kernel(&kernel, &tree, arguments),
+        (Call::Kernel(_), None) => tools.relative(arguments).and_then(|it| Err(tools.uncached(it).replace())),
+        (Call::Text(kernel), Some(tree)) => tools.text(&kernel, &tree, arguments),
+        (Call::Other | Call::Text(_), _) => Err(plain(compiler, arguments.to_vec()).replace()),
+    };
+    done.unwrap_or_else(|error| failed(&error))
+}
+
+fn settings() -> Option<Settings> {
+    let path = stand_in::variable(SETTINGS)?;
+    serde_json::from_slice(&fs_err::read(path).ok()?).ok()
+}
+
+fn plain(program: &Path, arguments: Vec<OsString>) -> stand_in::Call<'_> {
+    stand_in::Call { program, arguments, env: Vec::new() }
+}
+
+/// What compiles: the compiler, with the cache and other hosts before it.
+struct Tools<'a> {
+    settings: &'a Settings,
+    compiler: &'a Path,
+}
+
+/// What is in the key of what the cache keeps, beside all that ccache puts there.
+#[derive(Default)]
+struct Key<'a> {
+    /// The names that `#include` can find.
+    names: &'a str,
+    /// Whether the compiler's list of what it read is all of it.
+    listed: bool,
+}
+
+impl<'a> Tools<'a> {
+    /// The call that goes through the cache, if there is one.
+    fn cached(&self, arguments: Vec<OsString>, key: &Key<'_>) -> stand_in::Call<'a> {
+        self.cached_as(self.compiler, arguments, key)
+    }
+
+    fn cached_as(&self, compiler: &Path, arguments: Vec<OsString>, key: &Key<'_>) -> stand_in::Call<'a> {
+        let settings = self.settings;
+        let Some(ccache) = &settings.ccache else { return self.uncached(arguments) };
+        let alone = fs_err::symlink_metadata(settings.without_remote()).is_ok();
+        let told = settings.env.iter().filter(|(name, _)| !(alone && settings.remote.contains(name)));
+        let mut env: Vec<(&str, OsString)> = told.map(|(name, value)| (name.as_str(), OsString::from(value))).collect();
+        env.push(("CCACHE_COMPILERCHECK", format!("string:{}-{}", settings.identity, key.names).into()));
+        env.push((if key.listed { "CCACHE_DEPEND" } else { "CCACHE_NODEPEND" }, "1".into()));
+        if let Some(distcc) = &settings.distcc {
+            env.push(("CCACHE_PREFIX", distcc.into()));
+            env.extend(self.hosts());
+        }
+        let arguments = std::iter::once(compiler.into()).chain(arguments).collect();
+        stand_in::Call { program: ccache, arguments, env }
+    }
+
+    /// The call that does not.
+    fn uncached(&self, arguments: Vec<OsString>) -> stand_in::Call<'a> {
+        match &self.settings.distcc {
+            Some(distcc) => {
+                let arguments = std::iter::once(self.compiler.into()).chain(arguments).collect();
+                stand_in::Call { program: distcc, arguments, env: self.hosts().collect() }
+            }
+            None => plain(self.compiler, arguments),
+        }
+    }
+
+    /// What distcc is told.
+    fn hosts(&self) -> impl Iterator<Item = (&'a str, OsString)> + use<'a> {
+        self.settings.hosts.iter().map(|(name, value)| (name.as_str(), OsString::from(value)))
+    }
+
+    fn relative(&self, arguments: &[OsString]) -> io::Result<Vec<OsString>> {
+        Ok(call::relative(arguments, &stand_in::directory()?, self.settings.maps))
+    }
+
+    /// Compiles a kernel's source, at first with a header in which nothing is that varies.
+    fn kernel(&self, kernel: &Kernel, tree: &Tree, arguments: &[OsString]) -> io::Result<ExitCode> {
+        let arguments = self.relative(arguments)?;
+        if kernel.holds_release() {
+            return Err(self.uncached(arguments).replace());
+        }
+        let source = fs_err::read(&kernel.source).unwrap_or_default();
+        let key = Key { names: &tree.names, listed: tree.lists_all(&source) };
+        if may_hide(kernel, &source, &arguments) {
+            let (status, complaints) = self.cached(call::hidden(&arguments), &key).run()?;
+            if let Some(signal) = status.signal() {
+                return Err(io::Error::other(format!("ended by signal {signal}")));
+            }
+            if status.success() {
+                io::stderr().lock().write_all(&complaints)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+        // It sees what varies, or it has an error: the kernel's own way shows which.
+        Err(self.cached(arguments, &key).replace())
+    }
+
+    /// Preprocesses a kernel's source, as if the text were an object, which ccache then keeps.
+    fn text(&self, kernel: &Kernel, tree: &Tree, arguments: &[OsString]) -> io::Result<ExitCode> {
+        let source = fs_err::read(&kernel.source).unwrap_or_default();
+        if may_hide(kernel, &source, arguments) {
+            let output = Path::new(KEPT).join(format!("text-{}.o", std::process::id()));
+            let hidden = call::as_compilation(&call::hidden(&self.relative(arguments)?), &output);
+            let compiler = self.settings.dir.join(TEXT).join(NAMES[0]);
+            // Nothing is assembled, so nothing is read that is not in the list.
+            let key = Key { names: &tree.names, listed: true };
+            let mut call = self.cached_as(&compiler, hidden, &key);
+            call.env.retain(|(name, _)| *name != "CCACHE_PREFIX");
+            call.env.push(("CCACHE_COMPILERTYPE", "gcc".into()));
+            let (status, complaints) = call.run()?;
+            let made = fs_err::File::open(&output);
+            let _ = fs_err::remove_file(&output);
+            if let (true, Ok(mut made)) = (status.success(), made) {
+                io::stderr().lock().write_all(&complaints)?;
+                io::copy(&mut made, &mut io::stdout().lock())?;
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+        Err(plain(self.compiler, arguments.to_vec()).replace())
+    }
+
+    /// Returns what is known of the tree, looked up once for a run, before anything is made.
+    ///
+    /// ccache looks at every file that was read, but not whether there is now another of that name in a directory that
+    /// comes before (ccache's manual, "The direct mode"). Which headers are made that may hide others is said in the files
+    /// named Kbuild, which are read.
+    fn tree(&self) -> io::Result<Tree> {
+        let place = Path::new(KEPT).join(format!("tree-{}.json", self.settings.run));
+        if let Some(tree) = fs_err::read(&place).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
+            return Ok(tree);
+        }
+        let (mut names, mut reading) = (Sha256::new(), Vec::new());
+        let is_made = |entry: &DirEntry| {
+            entry.file_type().is_dir() && matches!(entry.file_name().to_str(), Some("generated" | KEPT))
+        };
+        for entry in WalkDir::new(".").sort_by_file_name().into_iter().filter_entry(|entry| !is_made(entry)) {
+            let entry = entry?;
+            let path = entry.path();
+            let is_list = path.file_name() == Some(OsStr::new("Kbuild"));
+            let is_included = tree::is_included(&path.to_string_lossy());
+            if !entry.file_type().is_file() || !(is_list || is_included) {
+                continue;
+            }
+            names.update(path.as_os_str().as_encoded_bytes());
+            names.update([0]);
+            let text = fs_err::read(path)?;
+            if is_list {
+                names.update(&text);
+            } else if tree::reads(&text) {
+                reading.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        let tree = Tree { names: digest::hex(&names.finalize()), reading };
+        put(&place, &serde_json::to_vec(&tree)?, None)?;
+        Ok(tree)
+    }
+}
+
+/// Whether the working directory is the top of a kernel's tree.
+fn is_tree() -> bool {
+    ["Makefile", "scripts/Makefile.build"].iter().all(|name| fs_err::metadata(name).is_ok())
+}
+
+/// Whether a source may be compiled without what varies: nothing is known that names it, and the header is there.
+fn may_hide(kernel: &Kernel, source: &[u8], arguments: &[OsString]) -> bool {
+    !call::names_any(arguments) && !autoconf::names_any(source) && hide(kernel).unwrap_or(false)
+}
+
+/// Makes sure that the header with nothing varying in it is that of the tree's `autoconf.h`. Returns whether there can be one.
+fn hide(kernel: &Kernel) -> io::Result<bool> {
+    for name in &kernel.autoconf {
+        let Ok(original) = Stamp::of(Path::new(name)) else { continue };
+        let place = Path::new(KEPT).join(name);
+        // The same time to the nanosecond, not an older one: clocks are set back.
+        if Stamp::of(&place).is_ok_and(|stamp| stamp == original) {
+            return Ok(true);
+        }
+        let text = fs_err::read_to_string(name)?;
+        if !autoconf::is_plain(&text) {
+            return Ok(false);
+        }
+        put(&place, autoconf::hide(&text).as_bytes(), Some(original))?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// Puts a file into place as a whole, with that time; others may do the same at once.
+fn put(place: &Path, text: &[u8], stamp: Option<Stamp>) -> io::Result<()> {
+    let dir = place.parent().unwrap_or(place);
+    fs_err::create_dir_all(dir)?;
+    let unfinished: PathBuf = dir.join(format!("new-{}", std::process::id()));
+    fs_err::write(&unfinished, text)?;
+    if let Some(stamp) = stamp {
+        stamp.set(&unfinished)?;
+    }
+    fs_err::rename(&unfinished, place)
+}

@@ -1,0 +1,63 @@
+//! What stands before gcc on `PATH` while a kernel is compiled, as decisions: what a call of it is, and what the compiler is
+//! given instead. Pure; the program itself is `cli::compiler`, and `pipeline::compilers` puts it there.
+//!
+//! A kernel with another table, or another buildid, is almost the same kernel. Yet every file of it is compiled with
+//! `autoconf.h`, which holds all options, so a cache of compiled files finds none that it knows. So a file is first
+//! compiled with a copy of `autoconf.h` from which the options that differ between such kernels are taken, and in which their
+//! names are poisoned ([`autoconf::hide`]): if the preprocessor meets such a name anywhere, the compiler refuses, and the file
+//! is compiled again as the kernel has it. Whatever compiles without the option cannot have seen it. The cache itself is
+//! ccache's, under its ordinary rule: everything that the compiler reads is in the key.
+
+pub mod autoconf;
+pub mod cache;
+pub mod call;
+pub mod tree;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Names the file with the [`Settings`], in the environment of everything that rpmbuild starts.
+pub const SETTINGS: &str = "KB_COMPILER";
+/// Names that the compiler is masqueraded by.
+pub const NAMES: [&str; 2] = ["gcc", "cc"];
+/// The directory with the compiler's second name: there it makes preprocessed text where ccache expects an object.
+pub const TEXT: &str = "text";
+/// What the wrapper keeps in the top of a kernel's tree. Kernel specs package `include` and `scripts`, but nothing of that
+/// name.
+pub const KEPT: &str = ".kbuild";
+
+/// What the program before gcc goes by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Settings {
+    /// This program's own directory, which is left out when others are looked for.
+    pub dir: PathBuf,
+    /// The compilers that it stands before, by their names.
+    pub compilers: BTreeMap<String, PathBuf>,
+    /// What tells this run from others.
+    pub run: String,
+    /// The digest of all that the compiler consists of, its headers included.
+    pub identity: String,
+    /// Whether the compiler knows `-fdebug-prefix-map` (gcc 4.3 and later), and paths may be mapped.
+    pub maps: bool,
+    /// ccache, if there is a cache.
+    pub ccache: Option<PathBuf>,
+    /// What ccache is told by its environment.
+    pub env: Vec<(String, String)>,
+    /// The same while the remote storage does not answer: what is left out then.
+    pub remote: Vec<String>,
+    /// distcc, if other hosts compile, too.
+    pub distcc: Option<PathBuf>,
+    /// What distcc is told by its environment.
+    pub hosts: Vec<(String, String)>,
+}
+
+impl Settings {
+    /// The file that is there while the remote storage does not answer.
+    #[must_use]
+    pub fn without_remote(&self) -> PathBuf {
+        self.dir.join("remote-is-down")
+    }
+}

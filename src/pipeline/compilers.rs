@@ -1,0 +1,175 @@
+//! The program before gcc, put there for a build, and what came of it.
+
+mod caching;
+mod hosts;
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use super::manner::Compiling;
+use crate::command::Command;
+use crate::compiler::cache::Statistics;
+use crate::compiler::{NAMES, SETTINGS, Settings, TEXT};
+use crate::digest;
+use crate::event::Reporter;
+use crate::plan::Layout;
+use crate::plan::layout::text;
+use crate::sys::{exec, files, probe};
+use caching::Caching;
+
+/// Parts of gcc that are programs of their own, beside its driver.
+const PARTS: [&str; 2] = ["cc1", "as"];
+
+/// The programs before the compilers of one build.
+#[derive(Debug)]
+pub struct Compilers {
+    command: Command,
+    caching: Option<Caching>,
+    record: Record,
+}
+
+/// How a kernel was compiled, if not by the compiler alone.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Record {
+    /// What ccache calls itself.
+    pub ccache: Option<String>,
+    /// The remote storage, without its password.
+    pub remote: Option<String>,
+    /// Other hosts that compiled, too.
+    pub hosts: Vec<String>,
+    /// What came of the cache, where ccache says so.
+    pub statistics: Option<Statistics>,
+    /// Why less than half was found in it.
+    pub why: Option<String>,
+}
+
+impl Compilers {
+    /// Puts the program before the compilers that are on a command's `PATH`; nothing if there are none.
+    ///
+    /// # Errors
+    /// It cannot be put there, or ccache or distcc are wanted and not there.
+    pub fn new(
+        layout: &Layout,
+        command: &Command,
+        compiling: &Compiling,
+        reporter: &dyn Reporter,
+    ) -> Result<Option<Self>, Error> {
+        let path = path(command);
+        let compilers: BTreeMap<String, PathBuf> =
+            NAMES.iter().filter_map(|name| Some(((*name).to_owned(), find(path, name)?))).collect();
+        let Some(gcc) = compilers.get("gcc").or_else(|| compilers.values().next()) else { return Ok(None) };
+        let dir = layout.compilers();
+        files::remove_tree(&dir).map_err(failed)?;
+        fs_err::create_dir_all(&dir).map_err(failed)?;
+        // What is in it has the password of a remote storage.
+        fs_err::set_permissions(&dir, PermissionsExt::from_mode(0o700)).map_err(failed)?;
+        let mut settings = Settings {
+            dir: dir.clone(),
+            run: format!("{}-{}", std::process::id(), files::sha256(gcc).map_err(failed)?.0),
+            identity: identity(gcc, command)?,
+            maps: is_without_debuginfo(command) && knows_maps(gcc, command),
+            ..Settings::default()
+        };
+        let mut record = Record::default();
+        let caching = if compiling.cached {
+            Some(Caching::new(layout, command, compiling, &mut settings, &mut record, reporter)?)
+        } else {
+            None
+        };
+        if !compiling.hosts.is_empty() {
+            hosts::join(layout, command, gcc, &compiling.hosts, &mut settings, &mut record, reporter)?;
+        }
+        for name in compilers.keys() {
+            // By this process, since the program may lie where the building user cannot enter.
+            symlink(format!("/proc/{}/exe", std::process::id()), dir.join(name)).map_err(failed)?;
+        }
+        let text_dir = dir.join(TEXT);
+        fs_err::create_dir(&text_dir).map_err(failed)?;
+        symlink(format!("/proc/{}/exe", std::process::id()), text_dir.join(NAMES[0])).map_err(failed)?;
+        settings.compilers = compilers;
+        let file = dir.join("settings.json");
+        let written = serde_json::to_vec(&settings).map_err(|error| failed(error.into()))?;
+        files::replace_text(&file, &written).map_err(failed)?;
+        let mut command = command.clone();
+        command.env.insert("PATH".into(), format!("{}:{path}", dir.display()));
+        command.env.insert(SETTINGS.into(), text(&file));
+        Ok(Some(Self { command, caching, record }))
+    }
+
+    /// The build's command, with them on its `PATH`.
+    #[must_use]
+    pub fn command(&self) -> &Command {
+        &self.command
+    }
+
+    /// Looks after the cache while the build runs.
+    pub fn tick(&mut self, reporter: &dyn Reporter) {
+        if let Some(caching) = &mut self.caching {
+            caching.tick(reporter);
+        }
+    }
+
+    /// Returns how it was compiled; nothing if that was by the compiler alone.
+    #[must_use]
+    pub fn finish(mut self) -> Option<Record> {
+        if let Some(caching) = self.caching {
+            caching.finish(&mut self.record);
+        }
+        (self.record != Record::default()).then_some(self.record)
+    }
+}
+
+/// The compiler of that name on a path; a link to ccache or distcc stands for another.
+fn find(path: &str, name: &str) -> Option<PathBuf> {
+    let stands_for_another = |real: &Path| real.file_name().is_some_and(|name| name == "ccache" || name == "distcc");
+    path.split(':')
+        .map(|dir| Path::new(dir).join(name))
+        .find(|file| fs_err::canonicalize(file).is_ok_and(|real| real.is_file() && !stands_for_another(&real)))
+}
+
+/// Returns a digest of everything that a compiler consists of: driver, compiler, assembler, headers, and what it says of
+/// itself.
+fn identity(gcc: &Path, command: &Command) -> Result<String, Error> {
+    let ask = |arg: &str| exec::read(&Command::new(gcc).arg(arg).with_env(command.env.clone())).unwrap_or_default();
+    let mut all = ["-dumpversion", "-dumpmachine", "--version", "-dumpspecs"].map(&ask).concat();
+    let parts = PARTS.iter().map(|part| PathBuf::from(ask(&format!("-print-prog-name={part}")).trim()));
+    for part in std::iter::once(gcc.to_owned()).chain(parts) {
+        // A name alone is looked for on PATH, as gcc does.
+        let file = if part.is_absolute() { Some(part) } else { probe::find(path(command), &text(&part)) };
+        if let Some(file) = file {
+            all.push_str(&files::sha256(&file).map_err(failed)?.1);
+        }
+    }
+    for header in files::with_ending(Path::new(ask("-print-file-name=include").trim()), ".h") {
+        all.push_str(&files::sha256(&header).map_err(failed)?.1);
+    }
+    Ok(digest::sha256(all.as_bytes()))
+}
+
+/// Whether no package of debugging information is made: what makes one looks for the tree's own place in it.
+fn is_without_debuginfo(command: &Command) -> bool {
+    command.args.windows(2).any(|pair| pair == ["--without", "debuginfo"])
+}
+
+/// Whether the compiler can leave a directory out of debugging information.
+fn knows_maps(gcc: &Path, command: &Command) -> bool {
+    let args = ["-fdebug-prefix-map=/a=/b", "-c", "-x", "c", "/dev/null", "-o", "/dev/null"];
+    exec::read(&Command::new(gcc).args(args).with_env(command.env.clone())).is_ok()
+}
+
+fn path(command: &Command) -> &str {
+    command.env.get("PATH").map(String::as_str).unwrap_or_default()
+}
+
+fn missing(program: &str) -> Error {
+    failed(std::io::Error::new(std::io::ErrorKind::NotFound, format!("no {program} is on PATH")))
+}
+
+fn failed(source: std::io::Error) -> Error {
+    Error::io("what is to stand before the compiler cannot be set up", source)
+}

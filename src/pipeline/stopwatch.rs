@@ -1,0 +1,99 @@
+//! The clock of a run: when its stages and the parts of its build began and ended.
+
+use std::time::Instant;
+
+use crate::event::Stage;
+use crate::sys::processes;
+use crate::times::{Cache, Part, Recording, Span, StageSpan, StageTime, Times, trace};
+
+/// The clock of one run, and what it has measured.
+#[derive(Debug)]
+pub(super) struct Stopwatch {
+    began: Instant,
+    recording: Recording,
+    /// When the stage that runs began, and the processor time then.
+    stage: (f64, f64),
+}
+
+/// A stage that runs.
+#[derive(Debug)]
+pub(super) struct Running {
+    stage: Stage,
+    start: f64,
+    cpu: f64,
+}
+
+impl Stopwatch {
+    /// Starts now; `before` are stages that have ended already, one after the other.
+    pub(super) fn new(before: &[StageTime]) -> Self {
+        let mut stopwatch = Self { began: Instant::now(), recording: Recording::default(), stage: (0.0, 0.0) };
+        let all: f64 = before.iter().map(|time| time.seconds).sum();
+        let mut start = -all;
+        for time in before {
+            stopwatch.recording.stages.push(StageSpan { start, time: time.clone() });
+            start += time.seconds;
+        }
+        stopwatch
+    }
+
+    /// Seconds since the run began.
+    pub(super) fn now(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    /// The moment at which the run began.
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// A stage begins.
+    pub(super) fn start(&mut self, stage: Stage) -> Running {
+        self.stage = (self.now(), processes::own_cpu());
+        let (start, cpu) = self.stage;
+        Running { stage, start, cpu }
+    }
+
+    /// All until now in this stage was asking.
+    pub(super) fn asked(&mut self) {
+        let (start, cpu) = self.stage;
+        let cpu = Some((processes::own_cpu() - cpu).max(0.0));
+        self.recording.parts.push(Span { part: Part::Ask, start, end: self.now(), cpu });
+    }
+
+    /// It ends, and took so many seconds.
+    pub(super) fn end(&mut self, running: &Running) -> f64 {
+        let seconds = self.now() - running.start;
+        let cpu_seconds = Some((processes::own_cpu() - running.cpu).max(0.0));
+        let time = StageTime { stage: running.stage, seconds, cpu_seconds, taken: false };
+        self.recording.stages.push(StageSpan { start: running.start, time });
+        seconds
+    }
+
+    /// A stage is left out, since what it makes is there.
+    pub(super) fn taken(&mut self, stage: Stage) {
+        let time = StageTime { stage, seconds: 0.0, cpu_seconds: None, taken: true };
+        self.recording.stages.push(StageSpan { start: self.now(), time });
+    }
+
+    /// Takes what was seen of rpmbuild's run.
+    pub(super) fn parts(&mut self, (parts, objects): (Vec<Span>, Vec<(f64, String)>)) {
+        self.recording.parts.extend(parts);
+        self.recording.objects.extend(objects);
+    }
+
+    /// Takes what a cache of compilations tells of them: each with its time, and all in one number.
+    pub(super) fn cache(&mut self, compilations: Vec<trace::Compilation>, cache: Cache) {
+        self.recording.compilations.extend(compilations);
+        self.recording.cache = Some(cache);
+    }
+
+    /// Adds up where the time went.
+    pub(super) fn times(&self) -> Times {
+        self.recording.times()
+    }
+
+    /// Returns the run as a trace that begins at 0.
+    pub(super) fn trace(&self, title: &str) -> trace::Trace {
+        trace::of(&self.recording, title)
+    }
+}

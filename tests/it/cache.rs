@@ -1,0 +1,280 @@
+//! Compiled files are kept and shared, and what comes out is what would come out without.
+
+use serde_json::Value;
+
+use crate::support::built::manifest;
+use crate::support::daemon::{Daemon, shared};
+use crate::support::kbuild::{Kbuild, Outcome};
+use crate::support::package::names;
+use crate::support::sandbox::Sandbox;
+use crate::support::server::Nginx;
+use crate::support::toy::Toy;
+use crate::support::{require, require_root, which};
+
+/// Names and digests of the packages.
+fn packages(sandbox: &Sandbox) -> Vec<(String, String)> {
+    let digest = |name: &String| kbuild::digest::sha256(&fs_err::read(sandbox.out().join(name)).unwrap());
+    names(&sandbox.out()).iter().map(|name| (name.clone(), digest(name))).collect()
+}
+
+/// What the manifest says of how it was compiled.
+fn compiled(sandbox: &Sandbox) -> Value {
+    manifest(&sandbox.out())["compiled"].clone()
+}
+
+/// Hits, hits in the remote storage, and misses.
+fn counts(sandbox: &Sandbox) -> [u64; 3] {
+    let compiled = compiled(sandbox);
+    let statistics = &compiled["statistics"];
+    ["hits", "remote", "misses"].map(|key| statistics[key].as_u64().unwrap_or_else(|| panic!("{compiled}")))
+}
+
+/// A build whose results take the place of those that are there.
+fn fleet<'a>(sandbox: &'a Sandbox, srpm: &std::path::Path, bits: &str) -> Kbuild<'a> {
+    let _ = fs_err::remove_dir_all(sandbox.out());
+    sandbox.ipvs(srpm, bits).args(["--profile", "fleet"])
+}
+
+/// The packages of a build without any cache.
+fn uncached(srpm: &std::path::Path, bits: &str) -> Vec<(String, String)> {
+    let sandbox = Sandbox::new();
+    fleet(&sandbox, srpm, bits).exits(0);
+    assert_eq!(compiled(&sandbox), Value::Null);
+    packages(&sandbox)
+}
+
+fn ready() -> bool {
+    ["rpmbuild", "ccache"].into_iter().all(require)
+}
+
+#[test]
+fn another_table_takes_all_but_what_sees_it() {
+    if !ready() {
+        return;
+    }
+    for sandbox in [Sandbox::new(), Sandbox::of_ordinary_user()] {
+        let srpm = sandbox.srpm(&Toy::unmodified());
+        let first = fleet(&sandbox, &srpm, "20").args(["--cache", "local"]).exits(0);
+        first.says("ccache 4").says("keeps what is compiled in");
+        let [hits, _, misses] = counts(&sandbox);
+        assert!(hits == 0 && misses >= 4, "{hits} {misses}");
+        assert_eq!(compiled(&sandbox)["why"], "the cache was empty: this build filled it");
+        fleet(&sandbox, &srpm, "18").args(["--cache", "local"]).exits(0);
+        // The toy's ip_vs_conn.c and whatever includes the header that names the option; init/main.c names the release.
+        let [more, _, less] = counts(&sandbox);
+        assert!(more > 0 && less < misses, "{more} {less}");
+        let log = fs_err::read_to_string(sandbox.work().join("logs/ccache.log")).unwrap();
+        let of = |name: &str| {
+            let part = log.split("# ").find(|part| part.starts_with(name));
+            part.unwrap_or_else(|| panic!("{name} in {log}")).contains("cache_hit")
+        };
+        assert!(of("lib/libcrc32c.c") && !of("net/netfilter/ipvs/ip_vs_conn.c"), "{log}");
+        assert_eq!(packages(&sandbox), uncached(&srpm, "18"));
+    }
+}
+
+#[test]
+fn several_values_share_a_cache_without_being_asked() {
+    if !ready() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    fleet(&sandbox, &srpm, "18,20").exits(0);
+    let second = manifest(&sandbox.out().join("ipvs_20bit"))["compiled"]["statistics"]["hits"].clone();
+    assert!(second.as_u64().unwrap() > 0, "{second}");
+    let sandbox = Sandbox::new();
+    fleet(&sandbox, &srpm, "18,20").args(["--cache", "off"]).exits(0).does_not_say("ccache");
+}
+
+/// Builds with a storage in one work directory and then in another, as two containers would.
+#[track_caller]
+fn from_one_to_another(storage: &str) -> Sandbox {
+    let srpm = Toy::unmodified();
+    let first = Sandbox::new();
+    let path = first.srpm(&srpm);
+    fleet(&first, &path, "20").args(["--cache", storage]).exits(0);
+    assert_eq!(counts(&first)[1], 0);
+    let second = Sandbox::new();
+    let path = second.srpm(&srpm);
+    fleet(&second, &path, "20").args(["--cache", storage]).exits(0);
+    let [hits, remote, misses] = counts(&second);
+    assert!(hits > 0 && remote > 0 && misses == 0, "{hits} {remote} {misses}");
+    assert_eq!(packages(&first), packages(&second));
+    second
+}
+
+#[test]
+fn containers_share_a_directory_a_redis_or_a_web_server() {
+    if !ready() || !require("redis-server") || !require("nginx") {
+        return;
+    }
+    let (_dir, path) = shared();
+    from_one_to_another(&format!("file:{}", path.display()));
+    let redis = Daemon::redis(None);
+    from_one_to_another(&format!("redis://{}", redis.address()));
+    assert!(redis.keys(None) > 0);
+    let nginx = Nginx::start("location /cache/ { dav_methods PUT DELETE; create_full_put_path on; }");
+    nginx.open("cache");
+    from_one_to_another(&format!("{}/cache", nginx.url()));
+    let puts = nginx.requests().iter().filter(|request| request.starts_with("PUT")).count();
+    assert!(puts > 0);
+}
+
+#[test]
+fn a_password_is_in_no_log_and_no_result() {
+    if !ready() || !require("redis-server") {
+        return;
+    }
+    let redis = Daemon::redis(Some("sEcret7"));
+    let storage = format!("redis://:sEcret7@{}", redis.address());
+    let sandbox = from_one_to_another(&storage);
+    assert!(redis.keys(Some("sEcret7")) > 0);
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    let said = fleet(&sandbox, &srpm, "18").args(["--verbose"]).env("KBUILD_CACHE", &storage).exits(0);
+    let json = fleet(&sandbox, &srpm, "17").args(["--format", "json"]).env("KBUILD_CACHE", &storage).exits(0);
+    let plan = sandbox.plan(&srpm, "17").args(["--format", "json", "--cache", &storage]).exits(0);
+    let wrong = fleet(&sandbox, &srpm, "18").args(["--cache", "rediss://:sEcret7@h"]).exits(2);
+    let help = sandbox.kbuild().args(["ipvs", "--help"]).env("KBUILD_CACHE", &storage).exits(0);
+    for Outcome { stdout, stderr, .. } in [&said, &json, &plan, &wrong, &help] {
+        assert!(!stdout.contains("sEcret7") && !stderr.contains("sEcret7"), "{stdout}{stderr}");
+    }
+    for dir in [sandbox.out(), sandbox.work().join("logs"), sandbox.home()] {
+        for entry in walkdir::WalkDir::new(dir).into_iter().filter_map(Result::ok).filter(|it| it.file_type().is_file())
+        {
+            let text = fs_err::read(entry.path()).unwrap();
+            assert!(!text.windows(7).any(|window| window == b"sEcret7"), "{}", entry.path().display());
+        }
+    }
+    // The one place that has it is closed to others.
+    let mode = std::os::unix::fs::MetadataExt::mode(&fs_err::metadata(sandbox.work().join("compilers")).unwrap());
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn who_may_only_read_puts_nothing_there() {
+    if !ready() || !require("redis-server") {
+        return;
+    }
+    let redis = Daemon::redis(None);
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    let storage = format!("redis://{}", redis.address());
+    fleet(&sandbox, &srpm, "20").args(["--cache", &storage, "--cache-read-only"]).exits(0);
+    assert_eq!(redis.keys(None), 0);
+    assert!(counts(&sandbox)[2] > 0);
+}
+
+#[test]
+fn a_server_that_is_dead_or_hangs_fails_nothing() {
+    if !ready() || !require("redis-server") {
+        return;
+    }
+    let mut redis = Daemon::redis(None);
+    let storage = format!("redis://{}", redis.address());
+    let srpm = Toy::unmodified();
+    let build = || {
+        let sandbox = Sandbox::new();
+        let path = sandbox.srpm(&srpm);
+        let said = fleet(&sandbox, &path, "20").args(["--cache", &storage]).exits(0);
+        said.says(&format!("warning: {storage} does not answer: the build goes on without it"));
+        let [hits, remote, misses] = counts(&sandbox);
+        assert!(hits == 0 && remote == 0 && misses > 0);
+    };
+    redis.hang();
+    build();
+    redis.kill();
+    build();
+}
+
+#[test]
+fn other_hosts_compile_the_same() {
+    if !ready() || !require("distccd") || !require_root() {
+        return;
+    }
+    let srpm = Toy::unmodified();
+    let daemons = [Daemon::distccd(false), Daemon::distccd(false)];
+    let stranger = Daemon::distccd(true);
+    let hosts: Vec<_> = daemons.iter().chain([&stranger]).map(|daemon| format!("{}/1", daemon.address())).collect();
+    let build = |more: &[&str]| {
+        let sandbox = Sandbox::new();
+        let path = sandbox.srpm(&srpm);
+        let build = fleet(&sandbox, &path, "20").args(["--compile-hosts", &hosts.join(",")]).args(more);
+        (build.exits(0), compiled(&sandbox), packages(&sandbox))
+    };
+    let without = uncached(&daemon_srpm(&srpm).1, "20");
+    for more in [&[][..], &["--cache", "local"]] {
+        let (said, compiled, packages) = build(more);
+        said.says(&format!("{} does not compile: its compiler makes another object", hosts[2]));
+        said.says("compile, too");
+        assert_eq!(compiled["hosts"].as_array().unwrap().len(), 2);
+        assert_eq!(packages, without);
+    }
+    for daemon in &daemons {
+        let log = daemon.log();
+        assert!(log.matches("COMPILE_OK").count() > 2, "{log}");
+    }
+    // Nobody is there: it compiles here.
+    drop(daemons);
+    drop(stranger);
+    let (said, compiled, packages) = build(&[]);
+    said.says("does not compile").says("no other host compiles");
+    assert_eq!((compiled, packages), (Value::Null, without));
+}
+
+/// A copy of a source package that lives as long as its sandbox.
+fn daemon_srpm(srpm: &crate::support::toy::Srpm) -> (Sandbox, std::path::PathBuf) {
+    let sandbox = Sandbox::new();
+    let path = sandbox.srpm(srpm);
+    (sandbox, path)
+}
+
+#[test]
+fn a_stale_object_is_caught_by_the_proof() {
+    if !ready() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    // A cache that lies: whatever is asked for, the object of the table is the one that it made first.
+    let real = which("ccache").unwrap();
+    let script = format!(
+        "out= source=\nwhile [ $# -gt 0 ]; do args+=(\"$1\"); [ \"$1\" = -o ] && out=$2; case $1 in *ip_vs_conn.c) source=$1 ;; esac; shift; done\n\
+        kept={0}/record/kept.o\n[ -n \"$source\" ] && [ -e $kept ] && exec cp $kept \"$out\"\n\
+        {1} \"${{args[@]}}\" || exit\n[ -z \"$source\" ] || cp \"$out\" $kept",
+        sandbox.path().display(),
+        real.display()
+    );
+    sandbox.fake("ccache", &script);
+    let path = format!("{}:{}", sandbox.path().join("bin").display(), std::env::var("PATH").unwrap());
+    let build = |bits: &str| fleet(&sandbox, &srpm, bits).args(["--cache", "local"]).env("PATH", &path);
+    build("18").exits(0);
+    let caught = build("20").exits(9);
+    caught.says("level 4").says("ip_vs.ko");
+}
+
+#[test]
+fn what_is_asked_for_and_not_there_is_said_before_anything_is_laid_out() {
+    if !require("rpmbuild") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    // A PATH with everything but these.
+    let bin = sandbox.path().join("some");
+    fs_err::create_dir(&bin).unwrap();
+    for dir in std::env::split_paths(&std::env::var_os("PATH").unwrap()) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if name != "ccache" && name != "distcc" {
+                let _ = std::os::unix::fs::symlink(entry.path(), bin.join(&name));
+            }
+        }
+    }
+    let build = fleet(&sandbox, &srpm, "20").args(["--cache", "local", "--compile-hosts", "h"]).env("PATH", &bin);
+    let refused = build.refused(4);
+    refused.says("`ccache`").says("`distcc`");
+    assert!(!sandbox.work().join("rpmbuild").exists());
+    fleet(&sandbox, &srpm, "20").args(["--cache", "somewhere"]).exits(2).says("expected off, local, redis://HOST");
+    fleet(&sandbox, &srpm, "20").args(["--compile-hosts", "a,b c"]).exits(2).says("expected HOST");
+}
