@@ -34,6 +34,7 @@ declare -A debian=(
     [bare]="debootstrap"
     [curl]="curl ca-certificates"
     [bench]="time"
+    [cache]="ccache"
 )
 [[ ${LINUX_SOURCE-} ]] || debian[kernel]+=" linux-source-6.1"
 # shellcheck disable=SC2034
@@ -45,6 +46,7 @@ declare -A el=(
     [test]="gnupg2 kmod nginx openssl python3-pip redis rpmlint"
     [curl]="curl"
     [bench]="time"
+    [cache]="ccache"
 )
 
 need() {

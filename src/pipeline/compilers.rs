@@ -18,7 +18,7 @@ use crate::digest;
 use crate::event::Reporter;
 use crate::plan::Layout;
 use crate::plan::layout::text;
-use crate::sys::{exec, files, probe};
+use crate::sys::{clock, exec, files, probe};
 use caching::Caching;
 
 /// Parts of gcc that are programs of their own, beside its driver.
@@ -70,7 +70,7 @@ impl Compilers {
         fs_err::set_permissions(&dir, PermissionsExt::from_mode(0o700)).map_err(failed)?;
         let mut settings = Settings {
             dir: dir.clone(),
-            run: format!("{}-{}", std::process::id(), files::sha256(gcc).map_err(failed)?.0),
+            run: format!("{}-{}", clock::now(), std::process::id()),
             identity: identity(gcc, command)?,
             maps: is_without_debuginfo(command) && knows_maps(gcc, command),
             ..Settings::default()
