@@ -14,7 +14,7 @@ pub mod call;
 pub mod tree;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,19 @@ pub const TEXT: &str = "text";
 /// What the wrapper keeps in the top of a kernel's tree. Kernel specs package `include` and `scripts`, but nothing of that
 /// name.
 pub const KEPT: &str = ".kbuild";
+
+/// The file with the [`Settings`], in the directory of the program before gcc.
+#[must_use]
+pub fn settings_file(dir: &Path) -> PathBuf {
+    dir.join("settings.json")
+}
+
+/// Returns what the environment has for that program to be found before those of `path`, a `PATH`.
+#[must_use]
+pub fn environment(dir: &Path, path: &str) -> [(String, String); 2] {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    [("PATH".into(), format!("{}:{path}", text(dir))), (SETTINGS.into(), text(&settings_file(dir)))]
+}
 
 /// What the program before gcc goes by.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

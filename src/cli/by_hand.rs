@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Output;
 use crate::command::Command;
-use crate::compiler::cache::Cache;
+use crate::compiler::{self, cache::Cache};
 use crate::error::Error;
 use crate::event::Reporter;
 use crate::pipeline::compilers::Compilers;
@@ -47,7 +47,7 @@ pub(super) fn run(
     command.args = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let compilers = Compilers::new(&layout, &command, &compiling, reporter)?;
     let mut compilers = compilers.ok_or_else(|| failed("there is no compiler on PATH"))?;
-    let command = compilers.command().clone();
+    command.env.extend(compiler::environment(&layout.compilers(), &path));
     let end = exec::watch(&command, &Cancel::install().map_err(host)?, |moment| {
         match moment {
             Moment::Line(line) => drop(writeln!(std::io::stderr(), "{line}")),

@@ -40,7 +40,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         When::BeforeBuild => Compilers::new(layout, masked, &context.manner.compiling, reporter)?,
         When::AtTheEnd => None,
     };
-    let command = &compilers.as_ref().map_or(masked, Compilers::command).clone();
+    let command = masked;
     reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| match moment {
         Moment::Started(group) => {

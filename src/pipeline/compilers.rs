@@ -13,7 +13,7 @@ use super::Error;
 use super::manner::Compiling;
 use crate::command::Command;
 use crate::compiler::cache::Statistics;
-use crate::compiler::{NAMES, SETTINGS, Settings, TEXT};
+use crate::compiler::{self, NAMES, Settings, TEXT};
 use crate::digest;
 use crate::event::Reporter;
 use crate::plan::Layout;
@@ -27,7 +27,6 @@ const PARTS: [&str; 2] = ["cc1", "as"];
 /// The programs before the compilers of one build.
 #[derive(Debug)]
 pub struct Compilers {
-    command: Command,
     caching: Option<Caching>,
     record: Record,
 }
@@ -49,7 +48,8 @@ pub struct Record {
 }
 
 impl Compilers {
-    /// Puts the program before the compilers that are on a command's `PATH`; nothing if there are none.
+    /// Puts the program before the compilers that are on a command's `PATH`, where [`environment`](compiler::environment) says
+    /// that it is found; nothing if there are none.
     ///
     /// # Errors
     /// It cannot be put there, or ccache or distcc are wanted and not there.
@@ -59,12 +59,12 @@ impl Compilers {
         compiling: &Compiling,
         reporter: &dyn Reporter,
     ) -> Result<Option<Self>, Error> {
+        let dir = layout.compilers();
+        files::remove_tree(&dir).map_err(failed)?;
         let path = path(command);
         let compilers: BTreeMap<String, PathBuf> =
             NAMES.iter().filter_map(|name| Some(((*name).to_owned(), find(path, name)?))).collect();
         let Some(gcc) = compilers.get("gcc").or_else(|| compilers.values().next()) else { return Ok(None) };
-        let dir = layout.compilers();
-        files::remove_tree(&dir).map_err(failed)?;
         fs_err::create_dir_all(&dir).map_err(failed)?;
         // What is in it has the password of a remote storage.
         fs_err::set_permissions(&dir, PermissionsExt::from_mode(0o700)).map_err(failed)?;
@@ -92,19 +92,9 @@ impl Compilers {
         fs_err::create_dir(&text_dir).map_err(failed)?;
         symlink(format!("/proc/{}/exe", std::process::id()), text_dir.join(NAMES[0])).map_err(failed)?;
         settings.compilers = compilers;
-        let file = dir.join("settings.json");
         let written = serde_json::to_vec(&settings).map_err(|error| failed(error.into()))?;
-        files::replace_text(&file, &written).map_err(failed)?;
-        let mut command = command.clone();
-        command.env.insert("PATH".into(), format!("{}:{path}", dir.display()));
-        command.env.insert(SETTINGS.into(), text(&file));
-        Ok(Some(Self { command, caching, record }))
-    }
-
-    /// The build's command, with them on its `PATH`.
-    #[must_use]
-    pub fn command(&self) -> &Command {
-        &self.command
+        files::replace_text(&compiler::settings_file(&dir), &written).map_err(failed)?;
+        Ok(Some(Self { caching, record }))
     }
 
     /// Looks after the cache while the build runs.

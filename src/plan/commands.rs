@@ -8,6 +8,7 @@ use super::layout::{Layout, text};
 use super::reproducible;
 use super::request::Request;
 use crate::command::Command;
+use crate::compiler;
 use crate::recipe::{Profile, Recipe};
 
 /// What rpm's command lines are made from.
@@ -33,9 +34,12 @@ pub(super) struct Rpm<'a> {
 impl Rpm<'_> {
     /// The build.
     pub(super) fn build(&self, rpmbuild: &Path) -> Command {
-        self.command(rpmbuild, &[self.request.mode.flag()])
+        let mut build = self
+            .command(rpmbuild, &[self.request.mode.flag()])
             .args((!self.host.rpm_database).then_some("--nodeps"))
-            .arg(self.spec())
+            .arg(self.spec());
+        build.env.extend(compiler::environment(&self.layout.compilers(), &self.host.path));
+        build
     }
 
     /// The same up to the end of `%prep`.

@@ -76,6 +76,7 @@ fn rpmbuild_gets_what_was_planned<'a>(sandbox: &'a Sandbox) {
             "KBUILD_BUILD_TIMESTAMP",
             "KBUILD_BUILD_USER",
             "KBUILD_BUILD_VERSION",
+            "KB_COMPILER",
             "LANG",
             "LC_ALL",
             "LOGNAME",
