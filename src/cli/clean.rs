@@ -21,7 +21,9 @@ pub(super) fn run(edge: &Edge, args: &Clean) -> Result<Output, Error> {
     };
     // Held until all is removed.
     let _workplace = Workplace::of(&layout, mark.uid(), false, &*edge.reporter).map_err(Error::Pipeline)?;
-    let wanted: Vec<PathBuf> = layout.made().into_iter().chain(args.sign_key.then(|| layout.signing())).collect();
+    let asked_for = [(args.sign_key, layout.signing()), (args.cache, layout.cache())];
+    let asked_for = asked_for.into_iter().filter(|(asked, _)| *asked).map(|(_, path)| path);
+    let wanted: Vec<PathBuf> = layout.made().into_iter().chain(asked_for).collect();
     let size: u64 = wanted.iter().map(|path| files::size_of_tree(path)).sum();
     if let Some(why) = keeps(args, &layout, size) {
         return Ok(Output::text(format!("{} is kept: {why}\n", layout.work.display())));

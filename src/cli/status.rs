@@ -32,6 +32,8 @@ struct Known {
     left_running: Vec<String>,
     last: Option<Last>,
     built: Option<Packages>,
+    /// Bytes of it that the compile cache takes, if there is one.
+    cache: Option<u64>,
     /// The certificate of the module-signing key that is kept here.
     signing: Option<Certificate>,
 }
@@ -66,6 +68,7 @@ pub(super) fn run(edge: &Edge, args: &Status) -> Result<Output, Error> {
         busy,
         left_running: running.into_iter().map(|process| format!("{} ({})", process.name, process.pid)).collect(),
         last: Last::read(&layout),
+        cache: layout.cache().is_dir().then(|| files::size_of_tree(&layout.cache())),
         signing: super::signing::kept(&layout.work),
         built,
         work: layout.work,
@@ -104,6 +107,13 @@ fn text(known: &Known) -> String {
         };
         let _ = writeln!(text, "  {how}");
         let _ = writeln!(text, "results   {}", last.out.display());
+    }
+    if let Some(cache) = known.cache {
+        let _ = writeln!(
+            text,
+            "cache     {} of compiled files, which `kbuild clean` keeps without `--cache`",
+            bytes(cache)
+        );
     }
     if let Some(certificate) = &known.signing {
         let _ = writeln!(text, "sign key  {certificate}");

@@ -87,6 +87,26 @@ fn several_values_share_a_cache_without_being_asked() {
     fleet(&sandbox, &srpm, "18,20").args(["--cache", "off"]).exits(0).does_not_say("ccache");
 }
 
+#[test]
+fn the_cache_outlives_what_is_cleaned_unless_it_is_asked_for() {
+    if !ready() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    fleet(&sandbox, &srpm, "20").args(["--cache", "local"]).exits(0);
+    let work = |subcommand| sandbox.kbuild().arg(subcommand).arg("--work").arg(sandbox.work());
+    work("status").exits(0).prints("of compiled files");
+    work("clean").exits(0);
+    assert!(sandbox.work().join("ccache").is_dir() && !sandbox.work().join("rpmbuild").exists());
+    fleet(&sandbox, &srpm, "20").args(["--cache", "local"]).exits(0);
+    assert!(counts(&sandbox)[0] > 0);
+    work("clean").arg("--cache").exits(0);
+    assert!(!sandbox.work().join("ccache").exists());
+    let status = work("status").exits(0);
+    assert!(!status.stdout.contains("of compiled files"), "{status}");
+}
+
 /// Builds with a storage in one work directory and then in another, as two containers would.
 #[track_caller]
 fn from_one_to_another(storage: &str) -> Sandbox {

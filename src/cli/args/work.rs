@@ -29,6 +29,9 @@ pub struct Clean {
     /// The module-signing key that is kept there, too: later builds are signed with another one
     #[arg(long)]
     pub sign_key: bool,
+    /// What the compile cache keeps there, too: the next kernel is compiled as a whole
+    #[arg(long)]
+    pub cache: bool,
     /// Say what would be removed, and remove nothing
     #[arg(long)]
     pub dry_run: bool,
