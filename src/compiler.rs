@@ -11,6 +11,7 @@
 pub mod autoconf;
 pub mod cache;
 pub mod call;
+pub mod finished;
 pub mod tree;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,7 @@ pub mod compilers;
 mod edit;
 pub mod error;
 pub mod fetch;
+pub mod finished;
 pub mod gate;
 pub mod handover;
 pub mod install;
@@ -51,7 +52,7 @@ use crate::plan::{Layout, Plan, Step};
 use crate::proof::Finding;
 use crate::sys::signal::Cancel;
 use crate::sys::{files, lock, processes, user};
-use ledger::Packages;
+use ledger::{Built, Packages};
 use log::Log;
 use manifest::{Manifest, StageRecord, Status};
 use out::Out;
@@ -250,6 +251,7 @@ fn stages(packages: &Packages, fingerprint: Option<&Fingerprint>, context: &mut 
     if let Packages::Taken { built, .. } = packages {
         built.tell(context.manifest);
     } else {
+        let built = Built::read(layout);
         ledger::forget(layout)?;
         let resumed = match fingerprint.filter(|_| context.manner.resume) {
             Some(fingerprint) => resume::keep(layout, fingerprint, context.reporter)?,
@@ -258,6 +260,10 @@ fn stages(packages: &Packages, fingerprint: Option<&Fingerprint>, context: &mut 
         if !resumed {
             resume::end(layout)?;
             signing::begin(layout)?;
+        }
+        match fingerprint.filter(|_| !resumed && !context.manner.fresh && context.manner.compiling.cached) {
+            Some(fingerprint) => finished::keep(layout, built.as_ref(), fingerprint, context.reporter)?,
+            None => finished::end(layout)?,
         }
     }
     remove_logs(context.plan, packages)?;
@@ -276,6 +282,7 @@ fn stages(packages: &Packages, fingerprint: Option<&Fingerprint>, context: &mut 
         if let Some(fingerprint) = building {
             ledger::remember(layout, fingerprint, context.manifest)?;
             resume::end(layout)?;
+            finished::end(layout)?;
             signing::begin(layout)?;
             masquerade::off(layout)?;
         }

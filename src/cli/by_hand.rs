@@ -31,11 +31,7 @@ pub(super) fn run(
     let host = |source| Error::Host { what: "the program cannot be run".into(), source };
     let [program, arguments @ ..] = words else { return Err(failed("expected a program after the cache")) };
     let cache: Cache = place.to_string_lossy().parse().map_err(|error| Error::Usage(format!("{error}")))?;
-    let compiling = Compiling {
-        cached: cache != Cache::Off,
-        remote: if let Cache::Remote(remote) = cache { Some(remote) } else { None },
-        ..Compiling::default()
-    };
+    let compiling = Compiling::with(cache);
     let layout = Layout { work: work.into(), out: PathBuf::new() };
     for dir in [layout.logs(), layout.home()] {
         fs_err::create_dir_all(dir).map_err(host)?;

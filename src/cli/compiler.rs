@@ -5,16 +5,13 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use sha2::{Digest, Sha256};
-use walkdir::{DirEntry, WalkDir};
-
 use crate::compiler::call::{self, Call, Kernel};
-use crate::compiler::tree::{self, Tree};
+use crate::compiler::tree::Tree;
 use crate::compiler::{KEPT, NAMES, SETTINGS, Settings, TEXT, autoconf};
-use crate::digest;
+use crate::pipeline::compilers::tree;
 use crate::sys::files::Stamp;
 use crate::sys::stand_in;
 
@@ -45,9 +42,10 @@ pub(super) fn run(name: &str, program: &Path, arguments: &[OsString]) -> ExitCod
     if program.parent().and_then(Path::file_name) == Some(OsStr::new(TEXT)) {
         return failed(&plain(compiler, call::as_preprocessing(arguments)).replace());
     }
-    let tree = if settings.ccache.is_some() && is_tree() {
+    let here = Path::new(".");
+    let tree = if settings.ccache.is_some() && tree::is_one(here) {
         // The first question that make asks in a tree comes before anything is made there. If this fails, it is tried again.
-        tools.tree().ok()
+        tree::known(&settings, here).ok()
     } else {
         None
     };
@@ -61,7 +59,7 @@ pub(super) fn run(name: &str, program: &Path, arguments: &[OsString]) -> ExitCod
     done.unwrap_or_else(|error| failed(&error))
 }
 
-fn settings() -> Option<Settings> {
+pub(super) fn settings() -> Option<Settings> {
     let path = stand_in::variable(SETTINGS)?;
     serde_json::from_slice(&fs_err::read(path).ok()?).ok()
 }
@@ -146,6 +144,9 @@ impl<'a> Tools<'a> {
             }
         }
         // It sees what varies, or it has an error: the kernel's own way shows which.
+        if let Some(output) = &kernel.output {
+            tree::saw(Path::new("."), output)?;
+        }
         Err(self.cached(arguments, &key).replace())
     }
 
@@ -172,47 +173,6 @@ impl<'a> Tools<'a> {
         }
         Err(plain(self.compiler, arguments.to_vec()).replace())
     }
-
-    /// Returns what is known of the tree, looked up once for a run, before anything is made.
-    ///
-    /// ccache looks at every file that was read, but not whether there is now another of that name in a directory that
-    /// comes before (ccache's manual, "The direct mode"). Which headers are made that may hide others is said in the files
-    /// named Kbuild, which are read.
-    fn tree(&self) -> io::Result<Tree> {
-        let place = Path::new(KEPT).join(format!("tree-{}.json", self.settings.run));
-        if let Some(tree) = fs_err::read(&place).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
-            return Ok(tree);
-        }
-        let (mut names, mut reading) = (Sha256::new(), Vec::new());
-        let is_made = |entry: &DirEntry| {
-            entry.file_type().is_dir() && matches!(entry.file_name().to_str(), Some("generated" | KEPT))
-        };
-        for entry in WalkDir::new(".").sort_by_file_name().into_iter().filter_entry(|entry| !is_made(entry)) {
-            let entry = entry?;
-            let path = entry.path();
-            let is_list = path.file_name() == Some(OsStr::new("Kbuild"));
-            let is_included = tree::is_included(&path.to_string_lossy());
-            if !entry.file_type().is_file() || !(is_list || is_included) {
-                continue;
-            }
-            names.update(path.as_os_str().as_encoded_bytes());
-            names.update([0]);
-            let text = fs_err::read(path)?;
-            if is_list {
-                names.update(&text);
-            } else if tree::reads(&text) {
-                reading.push(entry.file_name().to_string_lossy().into_owned());
-            }
-        }
-        let tree = Tree { names: digest::hex(&names.finalize()), reading };
-        put(&place, &serde_json::to_vec(&tree)?, None)?;
-        Ok(tree)
-    }
-}
-
-/// Whether the working directory is the top of a kernel's tree.
-fn is_tree() -> bool {
-    ["Makefile", "scripts/Makefile.build"].iter().all(|name| fs_err::metadata(name).is_ok())
 }
 
 /// Whether a source may be compiled without what varies: nothing is known that names it, and the header is there.
@@ -233,20 +193,8 @@ fn hide(kernel: &Kernel) -> io::Result<bool> {
         if !autoconf::is_plain(&text) {
             return Ok(false);
         }
-        put(&place, autoconf::hide(&text).as_bytes(), Some(original))?;
+        tree::put(&place, autoconf::hide(&text).as_bytes(), Some(original))?;
         return Ok(true);
     }
     Ok(false)
-}
-
-/// Puts a file into place as a whole, with that time; others may do the same at once.
-fn put(place: &Path, text: &[u8], stamp: Option<Stamp>) -> io::Result<()> {
-    let dir = place.parent().unwrap_or(place);
-    fs_err::create_dir_all(dir)?;
-    let unfinished: PathBuf = dir.join(format!("new-{}", std::process::id()));
-    fs_err::write(&unfinished, text)?;
-    if let Some(stamp) = stamp {
-        stamp.set(&unfinished)?;
-    }
-    fs_err::rename(&unfinished, place)
 }

@@ -52,6 +52,8 @@ pub enum Call {
 pub struct Kernel {
     /// The source, as it was given.
     pub source: PathBuf,
+    /// What it is compiled to, if to a file.
+    pub output: Option<PathBuf>,
     /// Where `autoconf.h` is, below the working directory, in the order in which it is to be looked for.
     pub autoconf: Vec<&'static str>,
 }
@@ -87,7 +89,8 @@ impl Call {
         }
         let [source] = sources.as_slice() else { return Self::Other };
         let is_source = [".c", ".S"].iter().any(|ending| source.ends_with(ending.as_bytes()));
-        let kernel = Kernel { source: PathBuf::from(OsStr::from_bytes(source)), autoconf };
+        let path = |bytes| PathBuf::from(OsStr::from_bytes(bytes));
+        let kernel = Kernel { source: path(source), output: output.map(path), autoconf };
         let is_in_kernel = is_source && !kernel.autoconf.is_empty();
         match (compiles, preprocesses, output) {
             (false, true, None) if is_in_kernel && for_versions => Self::Text(kernel),
@@ -201,11 +204,14 @@ mod tests {
 
     #[test]
     fn calls_are_told_apart() {
-        let kernel =
-            |autoconf: &[&'static str]| Call::Kernel(Kernel { source: "net/x.c".into(), autoconf: autoconf.to_vec() });
-        assert_eq!(Call::read(&words(NEW)), kernel(&AUTOCONF));
-        assert_eq!(Call::read(&words(OLD)), kernel(&AUTOCONF[1..]));
-        assert_eq!(Call::read(&words(&OLD.replace("linux/auto", "generated/auto"))), kernel(&AUTOCONF[..1]));
+        let kernel = |output: &str, autoconf: &[&'static str]| {
+            let output = Some(output.into());
+            Call::Kernel(Kernel { source: "net/x.c".into(), output, autoconf: autoconf.to_vec() })
+        };
+        assert_eq!(Call::read(&words(NEW)), kernel("net/x.o", &AUTOCONF));
+        assert_eq!(Call::read(&words(OLD)), kernel("net/.tmp_x.o", &AUTOCONF[1..]));
+        let renamed = OLD.replace("linux/auto", "generated/auto");
+        assert_eq!(Call::read(&words(&renamed)), kernel("net/.tmp_x.o", &AUTOCONF[..1]));
         assert_eq!(Call::read(&words("-Wall -c -o scripts/mod/modpost.o scripts/mod/modpost.c")), Call::Plain);
         for other in [
             "--version",
@@ -227,7 +233,8 @@ mod tests {
             assert_eq!(Call::read(&words(&NEW.replace(" -c ", &format!(" {what} ")))), Call::Other);
         }
         let text = NEW.replace(" -c -o net/x.o", "");
-        let Call::Kernel(kernel) = Call::read(&words(NEW)) else { panic!() };
+        let Call::Kernel(mut kernel) = Call::read(&words(NEW)) else { panic!() };
+        kernel.output = None;
         assert_eq!(Call::read(&words(&format!("-E -D__GENKSYMS__ {text}"))), Call::Text(kernel));
         assert_eq!(Call::read(&words(&format!("-E {text}"))), Call::Other);
         let asked = words(&format!("-E -D__GENKSYMS__ {text}"));

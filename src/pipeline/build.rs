@@ -11,7 +11,7 @@ use super::measured::Meter;
 use super::progress::Progress;
 use super::watchdog::Watchdog;
 use super::witness::{Signatures, Testimony};
-use super::{Context, Error, gate, masquerade, resume, signing};
+use super::{Context, Error, finished, gate, masquerade, resume, signing};
 use crate::command::Command;
 use crate::event::{Event, Stage};
 use crate::plan::step::{Gate, Moment as When};
@@ -151,7 +151,14 @@ fn at_the_end(context: &mut Context<'_>, gate: &Gate) -> Result<Vec<Finding>, Er
 
 /// Notes what came of a cache, where its time is told, too.
 fn tell_cache(context: &mut Context<'_>, compilers: Option<Compilers>) {
-    context.manifest.compiled = compilers.and_then(Compilers::finish);
+    let mut compiled = compilers.and_then(Compilers::finish);
+    if let (Some(record), Some(count)) = (&mut compiled, finished::count(&context.plan.layout)) {
+        record.put_back = Some(count);
+        record.why =
+            record.why.take().map(|_| "only what sees the difference to the earlier kernel was compiled".into());
+        context.reporter.note(format!("{count} files of the earlier kernel were put back"));
+    }
+    context.manifest.compiled = compiled;
     let told =
         context.manifest.compiled.as_ref().and_then(|compiled| Some((compiled.statistics?, compiled.why.clone())));
     if let Some((statistics, why)) = told {

@@ -2,6 +2,7 @@
 
 mod caching;
 mod hosts;
+pub mod tree;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -43,6 +44,9 @@ pub struct Record {
     pub hosts: Vec<String>,
     /// What came of the cache, where ccache says so.
     pub statistics: Option<Statistics>,
+    /// How many files of an earlier kernel's tree were put back instead of being made again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_back: Option<u64>,
     /// Why less than half was found in it.
     pub why: Option<String>,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compiler::cache::Remote;
+use crate::compiler::cache::{Cache, Remote};
 use crate::times::StageTime;
 
 /// How a plan is to be run.
@@ -38,6 +38,16 @@ pub struct Compiling {
     pub read_only: bool,
     /// Other hosts that compile, as distcc names them.
     pub hosts: Vec<String>,
+}
+
+impl Compiling {
+    /// Compiles with a cache, and takes its other settings from the default.
+    #[must_use]
+    pub fn with(cache: Cache) -> Self {
+        let cached = cache != Cache::Off;
+        let remote = if let Cache::Remote(remote) = cache { Some(remote) } else { None };
+        Self { cached, remote, ..Self::default() }
+    }
 }
 
 /// When a build is ended although nothing is wrong with it.

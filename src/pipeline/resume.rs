@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
 use super::Error;
+use super::compilers::tree;
 use super::masquerade::{self, Mask};
 use crate::command::Command;
 use crate::event::Reporter;
@@ -25,6 +26,33 @@ const SCRIPT: &str = include_str!("../../templates/mask-make");
 const LAST_MOMENT: Duration = Duration::from_secs(2);
 /// The mark of a tree that was put back, in place of the tree.
 const THAWED: &str = ".thawed";
+
+/// What kind of build left the trees that were put aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One of the same that was interrupted.
+    Interrupted,
+    /// One of almost the same that was finished.
+    Finished,
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::Interrupted, Self::Finished];
+
+    /// As a word of a command line.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Interrupted => "interrupted",
+            Self::Finished => "finished",
+        }
+    }
+
+    /// Returns the kind of that word.
+    #[must_use]
+    pub fn of(word: &std::ffi::OsStr) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| word == kind.word())
+    }
+}
 
 /// What is being built in the work directory.
 #[derive(Debug, Serialize, Deserialize)]
@@ -82,13 +110,17 @@ pub(super) fn keep(layout: &Layout, now: &Fingerprint, reporter: &dyn Reporter) 
     Ok(true)
 }
 
-/// Returns what stands before make, if a tree was put aside for this build.
+/// Returns what stands before make, if trees were put aside for this build: those of an interrupted one of the same, or
+/// else those of a finished one that is almost the same.
 pub(super) fn mask(layout: &Layout, command: &Command) -> Option<Mask> {
-    let make = masquerade::unmasked(command, "make").filter(|_| layout.kept().is_dir())?;
+    let trees = [(Kind::Interrupted, layout.kept()), (Kind::Finished, layout.finished())];
+    let (kind, kept) = trees.into_iter().find(|(_, dir)| dir.is_dir())?;
+    let make = masquerade::unmasked(command, "make")?;
     // By this process, since the program may lie where the building user cannot enter.
     let kbuild = format!("/proc/{}/exe", std::process::id());
-    let (make, kept, build) = (text(&make), text(&layout.kept()), text(&layout.build()));
-    let values = [("make", make.as_str()), ("kbuild", &kbuild), ("kept", &kept), ("build", &build)];
+    let (make, kept, build) = (text(&make), text(&kept), text(&layout.build()));
+    let values =
+        [("make", make.as_str()), ("kind", kind.word()), ("kbuild", &kbuild), ("kept", &kept), ("build", &build)];
     Some(Mask::new("make", SCRIPT, &values))
 }
 
@@ -109,6 +141,7 @@ pub fn thaw(kept: &Path, build: &Path, tree: &Path) -> std::io::Result<Option<u6
     if config(&old).is_none() || config(&old) != config(tree) {
         return Ok(None);
     }
+    tree::saw_too(tree, &tree::those_that_saw(&old)?)?;
     let mut old_files = Vec::new();
     for entry in WalkDir::new(&old) {
         let entry = entry?;

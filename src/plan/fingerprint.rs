@@ -15,6 +15,11 @@ use crate::edit::config::Setting;
 /// The macros that say how many processes work at a time, which changes no package.
 const JOBS: [&str; 2] = ["_smp_mflags ", "_smp_build_ncpus "];
 
+/// How the names of edits begin.
+const EDIT: &str = "the edit of ";
+/// The name of what is asked for.
+const OPTIONS: &str = "the options that are asked for";
+
 /// What packages depend on: the name of each thing, for people, and its content or digest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -36,14 +41,14 @@ impl Fingerprint {
         for step in &plan.steps {
             match step {
                 Step::Edit { edits } => {
-                    let edits = edits.iter().map(|edit| (format!("the edit of `{}`", edit.file), edit.sha256.clone()));
+                    let edits = edits.iter().map(|edit| (format!("{EDIT}`{}`", edit.file), edit.sha256.clone()));
                     parts.extend(edits);
                 }
                 Step::Build { command, gate, .. } if gate.moment == Moment::BeforeBuild => {
                     built = true;
                     parts.extend(of_command(command));
                     let wanted: Vec<String> = gate.expected.iter().map(Setting::line).collect();
-                    parts.insert("the options that are asked for".into(), wanted.join(", "));
+                    parts.insert(OPTIONS.into(), wanted.join(", "));
                 }
                 _ => {}
             }
@@ -59,6 +64,12 @@ impl Fingerprint {
     /// Adds the certificate whose key signs the modules: the one that counts is only known when the key has been made.
     pub fn signed_with(&mut self, certificate: &Certificate) {
         self.0.insert("the module-signing key".into(), certificate.sha256.clone());
+    }
+
+    /// Whether the other one's packages differ in what was edited only: in options, in the release.
+    #[must_use]
+    pub fn is_variant(&self, other: &Self) -> bool {
+        self.differences(other).iter().all(|name| name.starts_with(EDIT) || name == OPTIONS)
     }
 
     /// Names what is not the same in the other one.
@@ -92,6 +103,9 @@ mod tests {
         let (a, b) = (of(&[("x", "1"), ("y", "1"), ("z", "1")]), of(&[("w", "1"), ("x", "1"), ("y", "2")]));
         assert_eq!(a.differences(&b), ["y", "z", "w"]);
         assert_eq!(a.differences(&a), [""; 0]);
+        let edited =
+            |bits, source| of(&[("the edit of `config`", bits), (OPTIONS, bits), ("the source package", source)]);
+        assert!(edited("1", "a").is_variant(&edited("2", "a")) && !edited("1", "a").is_variant(&edited("1", "b")));
     }
 
     #[test]

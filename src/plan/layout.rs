@@ -185,6 +185,18 @@ impl Layout {
         self.work.join("kept")
     }
 
+    /// The trees of a finished build, for a kernel that is almost the same.
+    #[must_use]
+    pub fn finished(&self) -> PathBuf {
+        self.work.join("finished")
+    }
+
+    /// What those are.
+    #[must_use]
+    pub fn finished_note(&self) -> PathBuf {
+        self.work.join("finished.json")
+    }
+
     /// What stands before other programs on `PATH` while rpmbuild runs.
     #[must_use]
     pub fn masquerade(&self) -> PathBuf {
@@ -271,12 +283,14 @@ impl Layout {
 
     /// All that runs make here and that the next one can make again, which a key is not.
     #[must_use]
-    pub fn made(&self) -> [PathBuf; 21] {
+    pub fn made(&self) -> [PathBuf; 23] {
         let [srpm, inputs] = self.copies();
         [
             self.built(),
             self.begun(),
             self.kept(),
+            self.finished(),
+            self.finished_note(),
             self.masquerade(),
             self.compilers(),
             self.given(),

@@ -58,13 +58,17 @@ impl FromStr for Wanted {
 }
 
 impl Compile {
-    /// Refuses a cache that is none.
+    /// Refuses a cache that is none, and a shared one that is only to be read where none is shared.
     ///
     /// # Errors
     /// It is none, and which there are.
     pub fn check(&self) -> Result<(), Error> {
         match &self.cache {
             Some(Wanted(Err(error))) => Err(Error::Usage(format!("`{CACHE}`: {error}"))),
+            Some(Wanted(Ok(Cache::Remote(_)))) => Ok(()),
+            _ if self.cache_read_only => Err(Error::Usage(format!(
+                "`--cache-read-only` is about a shared storage: expected `{CACHE}` with redis://, http:// or file:/, found none"
+            ))),
             _ => Ok(()),
         }
     }
@@ -74,12 +78,7 @@ impl Compile {
     pub fn compiling(&self, values: usize) -> Compiling {
         let wanted = self.cache.clone().and_then(|wanted| wanted.0.ok());
         let cache = wanted.unwrap_or(if values > 1 { Cache::Local } else { Cache::Off });
-        Compiling {
-            cached: cache != Cache::Off,
-            remote: if let Cache::Remote(remote) = cache { Some(remote) } else { None },
-            read_only: self.cache_read_only,
-            hosts: self.compile_hosts.clone(),
-        }
+        Compiling { read_only: self.cache_read_only, hosts: self.compile_hosts.clone(), ..Compiling::with(cache) }
     }
 }
 

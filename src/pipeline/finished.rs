@@ -1,0 +1,336 @@
+//! Going on in the finished tree of an earlier kernel that differs in nothing but what varies: another table, another buildid.
+//!
+//! As with [`resume`](super::resume), rpmbuild is a whole one; only before the first `make` that compiles, what was compiled
+//! for the other kernel is put back, and the kernel's own make, fixdep and kconfig find what has to be made again. That they
+//! find all of it is not left to them alone: what the program before gcc saw compiled with an option that varies is never
+//! put back. Which trees will do is decided by `compiler::finished`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use walkdir::WalkDir;
+
+use super::Error;
+use super::compilers::tree;
+use super::ledger::Built;
+use crate::compiler::{Settings, finished};
+use crate::event::Reporter;
+use crate::plan::Layout;
+use crate::plan::fingerprint::Fingerprint;
+use crate::sys::files::{self, Stamp};
+
+/// What is known of the trees that were put aside.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Aside {
+    finished: String,
+    fingerprint: Fingerprint,
+}
+
+/// Puts the trees of the last build aside if what is built now differs from it in nothing that the whole tree depends on;
+/// removes those that were put aside before and will not do either.
+pub(super) fn keep(
+    layout: &Layout,
+    built: Option<&Built>,
+    now: &Fingerprint,
+    reporter: &dyn Reporter,
+) -> Result<(), Error> {
+    let (trees, aside) = (layout.build(), layout.finished());
+    if let Some(built) = built.filter(|built| built.fingerprint.is_variant(now) && !is_empty(&trees)) {
+        end(layout)?;
+        let note = Aside { finished: built.finished.clone(), fingerprint: built.fingerprint.clone() };
+        let note = serde_json::to_vec(&note).map_err(|error| failed(error.into()))?;
+        files::replace_text(&layout.finished_note(), &note).map_err(failed)?;
+        fs_err::rename(&trees, &aside).map_err(failed)?;
+    }
+    let note = fs_err::read(layout.finished_note()).ok();
+    let note = note.and_then(|text| serde_json::from_slice::<Aside>(&text).ok());
+    match note.filter(|note| note.fingerprint.is_variant(now) && !is_empty(&aside)) {
+        Some(note) => reporter.note(format!(
+            "what the build of {} compiled is put back after %prep, as far as it does not see the difference",
+            note.finished
+        )),
+        None => end(layout)?,
+    }
+    Ok(())
+}
+
+/// Removes what was put aside.
+pub(super) fn end(layout: &Layout) -> Result<(), Error> {
+    for path in [layout.finished_note(), layout.finished()] {
+        if fs_err::symlink_metadata(&path).is_ok() {
+            files::remove(&path).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns how many files were put back in this build.
+pub(super) fn count(layout: &Layout) -> Option<u64> {
+    fs_err::read_to_string(layout.finished().join(COUNT)).ok()?.trim().parse().ok()
+}
+
+/// The mark of trees that were put back, in place of them: how many files that were.
+const COUNT: &str = ".put-back";
+
+fn is_there(path: &Path) -> bool {
+    fs_err::symlink_metadata(path).is_ok()
+}
+
+fn is_empty(dir: &Path) -> bool {
+    let mut entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
+    !entries.any(|entry| entry.file_name() != COUNT)
+}
+
+/// What is to be done to a tree.
+#[derive(Debug, Default)]
+struct Thaw {
+    /// Files that get the time which they had.
+    times: Vec<(PathBuf, Stamp)>,
+    /// Files that are moved.
+    moves: Vec<(PathBuf, PathBuf)>,
+}
+
+/// Puts back what was compiled in the finished tree of another kernel: `aside` and `build` are the directories of all trees,
+/// then and now, and `tree` is one of the latter, in which nothing was made yet.
+///
+/// A file that both have with the same content gets its old time back, so that make sees it as older than what was made from
+/// it. Returns how many files were moved; nothing if there was no tree that would do.
+///
+/// # Errors
+/// Something could not be read or moved.
+pub fn thaw(settings: &Settings, aside: &Path, build: &Path, tree: &Path) -> io::Result<Option<u64>> {
+    let Some(old) = tree.strip_prefix(build).ok().and_then(|below| counterpart(aside, build, below)) else {
+        return Ok(None);
+    };
+    if !will_do(settings, &old, tree)? {
+        return Ok(None);
+    }
+    let Some(thaw) = decide(&old, tree)? else { return Ok(None) };
+    // The list goes on, before anything is there that it speaks of.
+    tree::saw_too(tree, &tree::those_that_saw(&old)?)?;
+    for (place, stamp) in &thaw.times {
+        stamp.set(place)?;
+    }
+    let mut dirs = BTreeSet::new();
+    for (from, to) in &thaw.moves {
+        if let Some(dir) = to.parent()
+            && dirs.insert(dir)
+        {
+            fs_err::create_dir_all(dir)?;
+        }
+        fs_err::rename(from, to)?;
+    }
+    files::remove_tree(&old)?;
+    let count = thaw.moves.len() as u64;
+    fs_err::write(aside.join(COUNT), format!("{count}\n"))?;
+    Ok(Some(count))
+}
+
+/// The tree of another release in the place of one: in each directory the one of the same name, or else the only one whose
+/// name the new trees do not have.
+fn counterpart(aside: &Path, build: &Path, below: &Path) -> Option<PathBuf> {
+    let (mut old, mut new) = (aside.to_owned(), build.to_owned());
+    for part in below {
+        let same = old.join(part);
+        old = if same.is_dir() {
+            same
+        } else {
+            let entries = fs_err::read_dir(&old).ok()?.flatten();
+            let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            let mut others = dirs.filter(|entry| !is_there(&new.join(entry.file_name())));
+            let other = others.next().filter(|_| others.next().is_none())?;
+            other.path()
+        };
+        new.push(part);
+    }
+    Some(old)
+}
+
+/// Whether one tree is in everything that make does not look at what the other one is.
+fn will_do(settings: &Settings, old: &Path, new: &Path) -> io::Result<bool> {
+    let config = |tree: &Path| fs_err::read_to_string(tree.join(".config")).ok();
+    let (Some(before), Some(now)) = (config(old), config(new)) else { return Ok(false) };
+    let is_mapped = settings.maps || !finished::has_debug_info(&now);
+    // kconfig compares with this file and marks each option that has changed. One that is new would say that none has.
+    let is_marked = old.join(finished::AUTO_CONF).is_file() && !is_there(&new.join(finished::AUTO_CONF));
+    if !is_mapped || !is_marked || !finished::same_options(&before, &now) {
+        return Ok(false);
+    }
+    let Some(ground) = tree::remembered(old) else { return Ok(false) };
+    Ok(finished::same_ground(&ground, &tree::known(settings, new)?))
+}
+
+/// Returns what is to be done, or nothing if times are such that make would not see what is different.
+fn decide(old: &Path, new: &Path) -> io::Result<Option<Thaw>> {
+    let saw = tree::those_that_saw(old)?;
+    let saw: Vec<&str> = saw.lines().collect();
+    let (before, now) = (listed(old)?, listed(new)?);
+    let mut thaw = Thaw::default();
+    let mut last = None;
+    for (path, stamp) in &before {
+        let has_command = |file: &str| {
+            let (dir, name) =
+                file.rsplit_once('/').map_or((String::new(), file), |(dir, name)| (format!("{dir}/"), name));
+            before.contains_key(&format!("{dir}.{name}.cmd"))
+        };
+        if !now.contains_key(path) && finished::is_taken(path, has_command, &saw) {
+            thaw.moves.push((old.join(path), new.join(path)));
+            last = last.max(Some(*stamp));
+        }
+    }
+    for (path, stamp) in now {
+        let place = new.join(&path);
+        let same = before.get(&path).filter(|_| same_content(&old.join(&path), &place).unwrap_or(false));
+        match same {
+            Some(then) if *then == stamp => {}
+            Some(then) => thaw.times.push((place, *then)),
+            // Clocks are set back, and archives hold old times.
+            None if last.is_some_and(|last| stamp <= last) => return Ok(None),
+            None => {}
+        }
+    }
+    Ok(Some(thaw))
+}
+
+/// The plain files below a directory, by their path there, with their times.
+fn listed(top: &Path) -> io::Result<BTreeMap<String, Stamp>> {
+    let mut files = BTreeMap::new();
+    for entry in WalkDir::new(top) {
+        let entry = entry?;
+        let path = entry.path().strip_prefix(top).unwrap_or(entry.path());
+        if entry.file_type().is_file()
+            && let Some(path) = path.to_str()
+        {
+            files.insert(path.to_owned(), Stamp::of(entry.path())?);
+        }
+    }
+    Ok(files)
+}
+
+fn same_content(one: &Path, other: &Path) -> io::Result<bool> {
+    let size = |path: &Path| fs_err::metadata(path).map(|it| it.len());
+    Ok(size(one)? == size(other)? && fs_err::read(one)? == fs_err::read(other)?)
+}
+
+fn failed(source: io::Error) -> Error {
+    Error::io("the earlier build's tree cannot be put aside", source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "CONFIG_IP_VS=m\nCONFIG_IP_VS_TAB_BITS=";
+
+    type Change = fn(&mut Trees);
+
+    /// A tree with files, each with its time in seconds.
+    fn lay(dir: &Path, files: &[(&str, &str, u64)]) {
+        for (name, text, time) in files {
+            let path = dir.join(name);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(&path, text).unwrap();
+            Stamp::at(*time).set(&path).unwrap();
+        }
+    }
+
+    struct Trees {
+        _dir: tempfile::TempDir,
+        settings: Settings,
+        aside: PathBuf,
+        old: PathBuf,
+        build: PathBuf,
+        new: PathBuf,
+    }
+
+    impl Trees {
+        /// The finished tree of a kernel with 18 bits, and the one of another, unpacked, with 20.
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let (aside, build) = (dir.path().join("finished"), dir.path().join("BUILD"));
+            let (old, new) = (aside.join("kernel-1/linux-1.el6.a"), build.join("kernel-1/linux-1.el6.b"));
+            let settings = Settings { run: "1".into(), identity: "gcc".into(), ..Settings::default() };
+            lay(&aside.join("kernel-1/vanilla-1"), &[("a.c", "a", 100)]);
+            lay(&build.join("kernel-1/vanilla-1"), &[("a.c", "a", 100)]);
+            let sources = [("a.c", "a", 100), ("d/b.c", "b", 100), ("d/see.c", "s", 100), ("patched.h", "p", 150)];
+            lay(&old, &sources);
+            lay(&old, &[(".config", &format!("{CONFIG}18\n"), 160), ("Makefile", "EXTRAVERSION = a", 155)]);
+            tree::known(&settings, &old).unwrap();
+            tree::saw(&old, Path::new("d/see.o")).unwrap();
+            lay(
+                &old,
+                &[(finished::AUTO_CONF, "18", 170), ("a.o", "A", 180), (".a.o.cmd", "gcc", 181), ("d/b.o", "B", 182)],
+            );
+            lay(
+                &old,
+                &[("d/.b.o.cmd", "gcc", 182), ("d/see.o", "S", 183), ("d/.see.o.cmd", "gcc", 183), ("d/odd", "O", 184)],
+            );
+            lay(&new, &sources);
+            Stamp::at(250).set(&new.join("patched.h")).unwrap();
+            lay(&new, &[(".config", &format!("{CONFIG}20\n"), 260), ("Makefile", "EXTRAVERSION = b", 255)]);
+            Self { _dir: dir, settings: Settings { run: "2".into(), ..settings }, aside, old, build, new }
+        }
+
+        fn thaw(&self) -> Option<u64> {
+            thaw(&self.settings, &self.aside, &self.build, &self.new).unwrap()
+        }
+    }
+
+    #[test]
+    fn what_was_compiled_without_the_option_is_put_back() {
+        let trees = Trees::new();
+        assert_eq!(trees.thaw(), Some(5));
+        let there = |name: &str| is_there(&trees.new.join(name));
+        assert!([finished::AUTO_CONF, "a.o", ".a.o.cmd", "d/b.o", "d/.b.o.cmd"].into_iter().all(there));
+        assert!(!["d/see.o", "d/.see.o.cmd", "d/odd"].into_iter().any(there));
+        for (name, time) in [("a.c", 100), ("patched.h", 150), (".config", 260), ("Makefile", 255), ("a.o", 180)] {
+            assert_eq!(Stamp::of(&trees.new.join(name)).unwrap(), Stamp::at(time), "{name}");
+        }
+        assert_eq!(tree::those_that_saw(&trees.new).unwrap(), "d/see\n");
+        assert!(!is_there(&trees.old));
+        // Once is enough.
+        assert_eq!(trees.thaw(), None);
+    }
+
+    #[test]
+    fn a_tree_that_is_another_one_in_what_make_does_not_look_at_gives_nothing() {
+        let changes: [(&str, Change); 8] = [
+            ("an option", |trees| lay(&trees.new, &[(".config", "CONFIG_IP_VS=y\n", 260)])),
+            ("the compiler", |trees| trees.settings.identity = "clang".into()),
+            ("a header that may hide another", |trees| lay(&trees.new, &[("include/a.h", "", 270)])),
+            ("nobody looked", |trees| fs_err::remove_dir_all(trees.old.join(".kbuild")).unwrap()),
+            ("no mark of the options", |trees| fs_err::remove_dir_all(trees.old.join("include")).unwrap()),
+            ("one that is new", |trees| lay(&trees.new, &[(finished::AUTO_CONF, "20", 265)])),
+            ("a source with an old time", |trees| lay(&trees.new, &[("d/b.c", "B", 90)])),
+            ("a clock that was set back", |trees| Stamp::at(165).set(&trees.new.join(".config")).unwrap()),
+        ];
+        for (what, change) in changes {
+            let mut trees = Trees::new();
+            change(&mut trees);
+            assert_eq!(trees.thaw(), None, "{what}");
+            assert!(is_there(&trees.old.join("a.o")) && !is_there(&trees.new.join("a.o")), "{what}");
+        }
+        // The place of the tree is in debugging information, unless it is mapped.
+        for (maps, expected) in [(false, None), (true, Some(5))] {
+            let mut trees = Trees::new();
+            trees.settings.maps = maps;
+            for (tree, bits, time) in [(&trees.old, 18, 160), (&trees.new, 20, 260)] {
+                lay(tree, &[(".config", &format!("CONFIG_DEBUG_INFO=y\n{CONFIG}{bits}\n"), time)]);
+            }
+            assert_eq!(trees.thaw(), expected);
+        }
+    }
+
+    #[test]
+    fn another_release_is_found_where_there_is_only_one() {
+        let trees = Trees::new();
+        let found = |below: &str| counterpart(&trees.aside, &trees.build, Path::new(below));
+        assert_eq!(found("kernel-1/linux-1.el6.b"), Some(trees.old.clone()));
+        assert_eq!(found("kernel-1/vanilla-1"), Some(trees.aside.join("kernel-1/vanilla-1")));
+        lay(&trees.aside.join("kernel-1/linux-1.el6.c"), &[("a.c", "a", 100)]);
+        assert_eq!(found("kernel-1/linux-1.el6.b"), None);
+    }
+}
