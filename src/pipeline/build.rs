@@ -40,7 +40,8 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         When::BeforeBuild => Compilers::new(layout, masked, &context.manner.compiling, reporter)?,
         When::AtTheEnd => None,
     };
-    let command = masked;
+    let is_kept = context.manner.compiling.cached && compilers.is_some();
+    let command = &if is_kept { finished::kept(masked) } else { masked.clone() };
     reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| match moment {
         Moment::Started(group) => {
@@ -115,6 +116,9 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     if resolved.is_empty() {
         // A spec without %build, or an rpmbuild that announces it otherwise: nothing was checked, and it says so.
         return Err(gated(gate, gate::check(gate, Path::new("")), &layout.sources()));
+    }
+    if is_kept {
+        finished::clean(&context.plan.layout)?;
     }
     signing::settle(context);
     progress.count();

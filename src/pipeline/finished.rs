@@ -15,11 +15,17 @@ use walkdir::WalkDir;
 use super::Error;
 use super::compilers::tree;
 use super::ledger::Built;
+use crate::command::Command;
 use crate::compiler::{Settings, finished};
 use crate::event::Reporter;
 use crate::plan::Layout;
 use crate::plan::fingerprint::Fingerprint;
 use crate::sys::files::{self, Stamp};
+use crate::sys::{exec, pressure};
+
+/// How many bytes must be free to have two trees for a while: until the old one is gone, its sources are there once more
+/// (1.4 GB of Linux 6.1), and with them what `%prep` makes of them, of some specs a second copy.
+const ROOM: u64 = 4 << 30;
 
 /// What is known of the trees that were put aside.
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,7 +44,8 @@ pub(super) fn keep(
     reporter: &dyn Reporter,
 ) -> Result<(), Error> {
     let (trees, aside) = (layout.build(), layout.finished());
-    if let Some(built) = built.filter(|built| built.fingerprint.is_variant(now) && !is_empty(&trees)) {
+    let has_room = pressure::room(&layout.work).is_none_or(|room| room >= ROOM);
+    if let Some(built) = built.filter(|built| has_room && built.fingerprint.is_variant(now) && !is_empty(&trees)) {
         end(layout)?;
         let note = Aside { finished: built.finished.clone(), fingerprint: built.fingerprint.clone() };
         let note = serde_json::to_vec(&note).map_err(|error| failed(error.into()))?;
@@ -47,7 +54,7 @@ pub(super) fn keep(
     }
     let note = fs_err::read(layout.finished_note()).ok();
     let note = note.and_then(|text| serde_json::from_slice::<Aside>(&text).ok());
-    match note.filter(|note| note.fingerprint.is_variant(now) && !is_empty(&aside)) {
+    match note.filter(|note| has_room && note.fingerprint.is_variant(now) && !is_empty(&aside)) {
         Some(note) => reporter.note(format!(
             "what the build of {} compiled is put back after %prep, as far as it does not see the difference",
             note.finished
@@ -55,6 +62,24 @@ pub(super) fn keep(
         None => end(layout)?,
     }
     Ok(())
+}
+
+/// Returns rpmbuild's command so that it leaves its trees where they are: since 4.16 it removes them at the end of a build unless
+/// it is told `--noclean`, which its predecessors for el6 and before do not know.
+pub(super) fn kept(command: &Command) -> Command {
+    let help = exec::read(&Command::new(&command.program).arg("--help").with_env(command.env.clone()));
+    let mut command = command.clone();
+    if help.is_ok_and(|help| help.contains(NOCLEAN)) {
+        command.args.insert(command.args.len().min(1), NOCLEAN.into());
+    }
+    command
+}
+
+const NOCLEAN: &str = "--noclean";
+
+/// Does instead what the spec's `%clean` does, which is left out then, too.
+pub(super) fn clean(layout: &Layout) -> Result<(), Error> {
+    files::remove_tree(&layout.buildroot()).map_err(failed)
 }
 
 /// Removes what was put aside.

@@ -58,6 +58,12 @@ impl Layout {
         self.topdir().join("BUILD")
     }
 
+    /// Where rpmbuild installs what goes into packages.
+    #[must_use]
+    pub fn buildroot(&self) -> PathBuf {
+        self.topdir().join("BUILDROOT")
+    }
+
     /// Where rpmbuild puts binary packages, in a directory per architecture.
     #[must_use]
     pub fn rpms(&self) -> PathBuf {
