@@ -56,6 +56,8 @@ pub struct Settings {
     pub identity: String,
     /// Whether the compiler knows `-fdebug-prefix-map` (gcc 4.3 and later), and paths may be mapped.
     pub maps: bool,
+    /// Whether it is to be found out which files see what varies.
+    pub hides: bool,
     /// ccache, if there is a cache.
     pub ccache: Option<PathBuf>,
     /// What ccache is told by its environment.

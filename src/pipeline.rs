@@ -261,7 +261,7 @@ fn stages(packages: &Packages, fingerprint: Option<&Fingerprint>, context: &mut 
             resume::end(layout)?;
             signing::begin(layout)?;
         }
-        match fingerprint.filter(|_| !resumed && !context.manner.fresh && context.manner.compiling.cached) {
+        match fingerprint.filter(|_| !resumed && !context.manner.fresh && context.manner.compiling.trees) {
             Some(fingerprint) => finished::keep(layout, built.as_ref(), fingerprint, context.reporter)?,
             None => finished::end(layout)?,
         }

@@ -43,7 +43,7 @@ pub(super) fn run(name: &str, program: &Path, arguments: &[OsString]) -> ExitCod
         return failed(&plain(compiler, call::as_preprocessing(arguments)).replace());
     }
     let here = Path::new(".");
-    let tree = if settings.ccache.is_some() && tree::is_one(here) {
+    let tree = if settings.hides && tree::is_one(here) {
         // The first question that make asks in a tree comes before anything is made there. If this fails, it is tried again.
         tree::known(&settings, here).ok()
     } else {
@@ -53,7 +53,7 @@ pub(super) fn run(name: &str, program: &Path, arguments: &[OsString]) -> ExitCod
         (Call::Plain, _) => Err(tools.cached(arguments.to_vec(), &Key::default()).replace()),
         (Call::Kernel(kernel), Some(tree)) => tools.kernel(&kernel, &tree, arguments),
         (Call::Kernel(_), None) => tools.relative(arguments).and_then(|it| Err(tools.uncached(it).replace())),
-        (Call::Text(kernel), Some(tree)) => tools.text(&kernel, &tree, arguments),
+        (Call::Text(kernel), Some(tree)) if settings.ccache.is_some() => tools.text(&kernel, &tree, arguments),
         (Call::Other | Call::Text(_), _) => Err(plain(compiler, arguments.to_vec()).replace()),
     };
     done.unwrap_or_else(|error| failed(&error))

@@ -26,7 +26,9 @@ const INODES: Version = (4, 0);
 pub enum Cache {
     /// Nowhere.
     Off,
-    /// In the work directory.
+    /// In the finished tree, for the next kernel that is almost the same.
+    Tree,
+    /// There, and by ccache in the work directory.
     Local,
     /// There, and in a storage that others share.
     Remote(Remote),
@@ -39,7 +41,7 @@ pub struct Remote(String);
 
 /// Why a place for compiled files is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected off, local, redis://HOST, http://HOST/PATH or file:/DIRECTORY, found `{0}`")]
+#[error("expected off, tree, local, redis://HOST, http://HOST/PATH or file:/DIRECTORY, found `{0}`")]
 pub struct NoCache(String);
 
 impl FromStr for Cache {
@@ -51,6 +53,7 @@ impl FromStr for Cache {
         let wrong = || NoCache(Remote(text.to_owned()).to_string());
         match text {
             "off" => return Ok(Self::Off),
+            "tree" => return Ok(Self::Tree),
             "local" => return Ok(Self::Local),
             _ => {}
         }
@@ -253,6 +256,7 @@ mod tests {
         }
         assert_eq!("off".parse(), Ok(Cache::Off));
         assert_eq!("local".parse(), Ok(Cache::Local));
+        assert_eq!("tree".parse(), Ok(Cache::Tree));
         for wrong in
             ["", "redis://", "redis://u:p@", "https://h", "file:x", "redis://h|read-only", "redis://h x", "/dir"]
         {

@@ -70,8 +70,17 @@ pub fn is_taken(path: &str, has_command: impl Fn(&str) -> bool, saw: &[&str]) ->
     if is_key || path.starts_with(TOOLS) || saw.contains(&beside(stem).as_str()) {
         return false;
     }
-    let in_made = |dir: &str| path.starts_with(dir) || (path.starts_with("arch/") && path.contains(&format!("/{dir}")));
-    MADE.iter().any(|dir| in_made(dir)) || has_command(&beside(about))
+    is_made(path) || has_command(&beside(about))
+}
+
+/// Whether a file is in a directory that holds nothing but what make writes in it.
+///
+/// kconfig's files there are taken in place of those that a new tree may have already: by them kconfig knows what the options
+/// were when everything was compiled, and marks those that have changed. Since Linux 4.20, `olddefconfig` and its like write
+/// them where there are none, and mark all (scripts/kconfig/conf.c).
+#[must_use]
+pub fn is_made(path: &str) -> bool {
+    MADE.iter().any(|dir| path.starts_with(dir) || (path.starts_with("arch/") && path.contains(&format!("/{dir}"))))
 }
 
 #[cfg(test)]

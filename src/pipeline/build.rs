@@ -40,7 +40,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         When::BeforeBuild => Compilers::new(layout, masked, &context.manner.compiling, reporter)?,
         When::AtTheEnd => None,
     };
-    let is_kept = context.manner.compiling.cached && compilers.is_some();
+    let is_kept = context.manner.compiling.trees && compilers.is_some();
     let command = &if is_kept { finished::kept(masked) } else { masked.clone() };
     reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| match moment {
@@ -101,16 +101,8 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
                 resolved.into_iter().filter(|finding| finding.verdict.holds() != Some(true)).collect();
             return Err(gated(gate, found, &layout.sources()));
         }
-        End::Exit(code) => {
-            return Err(failed(
-                format!("exit code {code}"),
-                &progress,
-                witness.testify(),
-                layout.out_log(Stage::Build),
-            ));
-        }
-        End::Killed(signal) => {
-            return Err(failed(format!("signal {signal}"), &progress, witness.testify(), layout.out_log(Stage::Build)));
+        End::Exit(_) | End::Killed(_) => {
+            return Err(failed(&end, &progress, witness.testify(), layout.out_log(Stage::Build)));
         }
     }
     if resolved.is_empty() {
@@ -156,7 +148,8 @@ fn at_the_end(context: &mut Context<'_>, gate: &Gate) -> Result<Vec<Finding>, Er
 /// Notes what came of a cache, where its time is told, too.
 fn tell_cache(context: &mut Context<'_>, compilers: Option<Compilers>) {
     let mut compiled = compilers.and_then(Compilers::finish);
-    if let (Some(record), Some(count)) = (&mut compiled, finished::count(&context.plan.layout)) {
+    if let Some(count) = finished::count(&context.plan.layout) {
+        let record = compiled.get_or_insert_default();
         record.put_back = Some(count);
         record.why =
             record.why.take().map(|_| "only what sees the difference to the earlier kernel was compiled".into());
@@ -187,7 +180,12 @@ fn gated(gate: &Gate, found: Vec<Finding>, sources: &Path) -> Error {
     Error::Gate { found, origin }
 }
 
-fn failed(how: String, progress: &Progress, said: Testimony, log: PathBuf) -> Error {
+fn failed(end: &End, progress: &Progress, said: Testimony, log: PathBuf) -> Error {
+    let how = match end {
+        End::Killed(signal) => format!("signal {signal}"),
+        End::Exit(code) => format!("exit code {code}"),
+        End::Cancelled(_) | End::Stopped => "before its end".into(),
+    };
     let phase = progress.phase().unwrap_or("its preparation").to_owned();
     Error::Build { how, phase, lines: said.lines, cause: said.cause, log }
 }

@@ -77,6 +77,7 @@ impl Compilers {
             run: format!("{}-{}", clock::now(), std::process::id()),
             identity: identity(gcc, command)?,
             maps: is_without_debuginfo(command) && knows_maps(gcc, command),
+            hides: compiling.trees,
             ..Settings::default()
         };
         let mut record = Record::default();

@@ -20,6 +20,7 @@ use crate::compiler::{Settings, finished};
 use crate::event::Reporter;
 use crate::plan::Layout;
 use crate::plan::fingerprint::Fingerprint;
+use crate::plan::layout::text;
 use crate::sys::files::{self, Stamp};
 use crate::sys::{exec, pressure};
 
@@ -134,6 +135,8 @@ pub fn thaw(settings: &Settings, aside: &Path, build: &Path, tree: &Path) -> io:
         return Ok(None);
     }
     let Some(thaw) = decide(&old, tree)? else { return Ok(None) };
+    // Where the old tree was when it was compiled.
+    let place = build.join(old.strip_prefix(aside).unwrap_or(&old));
     // The list goes on, before anything is there that it speaks of.
     tree::saw_too(tree, &tree::those_that_saw(&old)?)?;
     for (place, stamp) in &thaw.times {
@@ -146,12 +149,38 @@ pub fn thaw(settings: &Settings, aside: &Path, build: &Path, tree: &Path) -> io:
         {
             fs_err::create_dir_all(dir)?;
         }
+        if from.extension().is_some_and(|ending| ending == "cmd") {
+            moved_with(from, &place, tree)?;
+        }
         fs_err::rename(from, to)?;
     }
     files::remove_tree(&old)?;
     let count = thaw.moves.len() as u64;
     fs_err::write(aside.join(COUNT), format!("{count}\n"))?;
     Ok(Some(count))
+}
+
+/// Has a command speak of the new tree where it speaks of the old one's place.
+///
+/// make compares commands, and until Linux 3.15 they hold the tree's whole path (`srctree := $(CURDIR)`). What is made does not:
+/// the program before gcc takes it out, and where it cannot, trees are not put back.
+fn moved_with(file: &Path, old: &Path, new: &Path) -> io::Result<()> {
+    let (old, new) = (text(old), text(new));
+    let command = fs_err::read_to_string(file)?;
+    if !command.contains(&old) {
+        return Ok(());
+    }
+    let ends =
+        |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | '~'));
+    let mut moved = String::with_capacity(command.len());
+    let mut rest = command.as_str();
+    while let Some((before, after)) = rest.split_once(&old) {
+        moved.push_str(before);
+        moved.push_str(if ends(after) { &new } else { &old });
+        rest = after;
+    }
+    moved.push_str(rest);
+    fs_err::write(file, moved)
 }
 
 /// The tree of another release in the place of one: in each directory the one of the same name, or else the only one whose
@@ -179,8 +208,8 @@ fn will_do(settings: &Settings, old: &Path, new: &Path) -> io::Result<bool> {
     let config = |tree: &Path| fs_err::read_to_string(tree.join(".config")).ok();
     let (Some(before), Some(now)) = (config(old), config(new)) else { return Ok(false) };
     let is_mapped = settings.maps || !finished::has_debug_info(&now);
-    // kconfig compares with this file and marks each option that has changed. One that is new would say that none has.
-    let is_marked = old.join(finished::AUTO_CONF).is_file() && !is_there(&new.join(finished::AUTO_CONF));
+    // kconfig compares with this file and marks each option that has changed.
+    let is_marked = old.join(finished::AUTO_CONF).is_file();
     if !is_mapped || !is_marked || !finished::same_options(&before, &now) {
         return Ok(false);
     }
@@ -201,12 +230,15 @@ fn decide(old: &Path, new: &Path) -> io::Result<Option<Thaw>> {
                 file.rsplit_once('/').map_or((String::new(), file), |(dir, name)| (format!("{dir}/"), name));
             before.contains_key(&format!("{dir}.{name}.cmd"))
         };
-        if !now.contains_key(path) && finished::is_taken(path, has_command, &saw) {
+        if (!now.contains_key(path) || finished::is_made(path)) && finished::is_taken(path, has_command, &saw) {
             thaw.moves.push((old.join(path), new.join(path)));
             last = last.max(Some(*stamp));
         }
     }
     for (path, stamp) in now {
+        if finished::is_made(&path) {
+            continue;
+        }
         let place = new.join(&path);
         let same = before.get(&path).filter(|_| same_content(&old.join(&path), &place).unwrap_or(false));
         match same {
@@ -307,7 +339,10 @@ mod tests {
     #[test]
     fn what_was_compiled_without_the_option_is_put_back() {
         let trees = Trees::new();
+        // What kconfig wrote now says nothing of what the options were.
+        lay(&trees.new, &[(finished::AUTO_CONF, "20", 265)]);
         assert_eq!(trees.thaw(), Some(5));
+        assert_eq!(fs_err::read_to_string(trees.new.join(finished::AUTO_CONF)).unwrap(), "18");
         let there = |name: &str| is_there(&trees.new.join(name));
         assert!([finished::AUTO_CONF, "a.o", ".a.o.cmd", "d/b.o", "d/.b.o.cmd"].into_iter().all(there));
         assert!(!["d/see.o", "d/.see.o.cmd", "d/odd"].into_iter().any(there));
@@ -322,13 +357,12 @@ mod tests {
 
     #[test]
     fn a_tree_that_is_another_one_in_what_make_does_not_look_at_gives_nothing() {
-        let changes: [(&str, Change); 8] = [
+        let changes: [(&str, Change); 7] = [
             ("an option", |trees| lay(&trees.new, &[(".config", "CONFIG_IP_VS=y\n", 260)])),
             ("the compiler", |trees| trees.settings.identity = "clang".into()),
             ("a header that may hide another", |trees| lay(&trees.new, &[("include/a.h", "", 270)])),
             ("nobody looked", |trees| fs_err::remove_dir_all(trees.old.join(".kbuild")).unwrap()),
             ("no mark of the options", |trees| fs_err::remove_dir_all(trees.old.join("include")).unwrap()),
-            ("one that is new", |trees| lay(&trees.new, &[(finished::AUTO_CONF, "20", 265)])),
             ("a source with an old time", |trees| lay(&trees.new, &[("d/b.c", "B", 90)])),
             ("a clock that was set back", |trees| Stamp::at(165).set(&trees.new.join(".config")).unwrap()),
         ];
@@ -347,6 +381,17 @@ mod tests {
             }
             assert_eq!(trees.thaw(), expected);
         }
+    }
+
+    #[test]
+    fn commands_speak_of_the_new_place() {
+        let trees = Trees::new();
+        let built_in = trees.build.join("kernel-1/linux-1.el6.a");
+        let (old, new) = (text(&built_in), text(&trees.new));
+        lay(&trees.old, &[(".a.o.cmd", &format!("gcc -I{old}/include -include {old}/k.h -L{old} {old}.x/y"), 181)]);
+        assert_eq!(trees.thaw(), Some(5));
+        let command = fs_err::read_to_string(trees.new.join(".a.o.cmd")).unwrap();
+        assert_eq!(command, format!("gcc -I{new}/include -include {new}/k.h -L{new} {old}.x/y"));
     }
 
     #[test]

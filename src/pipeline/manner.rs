@@ -30,6 +30,8 @@ pub struct Manner {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Compiling {
+    /// So that the next kernel can go on in the finished tree, and in that of the last one.
+    pub trees: bool,
     /// Through ccache.
     pub cached: bool,
     /// What ccache shares with other machines.
@@ -44,9 +46,9 @@ impl Compiling {
     /// Compiles with a cache, and takes its other settings from the default.
     #[must_use]
     pub fn with(cache: Cache) -> Self {
-        let cached = cache != Cache::Off;
+        let (trees, cached) = (cache != Cache::Off, !matches!(cache, Cache::Off | Cache::Tree));
         let remote = if let Cache::Remote(remote) = cache { Some(remote) } else { None };
-        Self { cached, remote, ..Self::default() }
+        Self { trees, cached, remote, ..Self::default() }
     }
 }
 
