@@ -102,7 +102,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
             return Err(gated(gate, found, &layout.sources()));
         }
         End::Exit(_) | End::Killed(_) => {
-            return Err(failed(&end, &progress, witness.testify(), layout.out_log(Stage::Build)));
+            return Err(failed(end, &progress, witness.testify(), layout.out_log(Stage::Build)));
         }
     }
     if resolved.is_empty() {
@@ -180,7 +180,7 @@ fn gated(gate: &Gate, found: Vec<Finding>, sources: &Path) -> Error {
     Error::Gate { found, origin }
 }
 
-fn failed(end: &End, progress: &Progress, said: Testimony, log: PathBuf) -> Error {
+fn failed(end: End, progress: &Progress, said: Testimony, log: PathBuf) -> Error {
     let how = match end {
         End::Killed(signal) => format!("signal {signal}"),
         End::Exit(code) => format!("exit code {code}"),
