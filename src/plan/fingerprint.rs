@@ -20,6 +20,9 @@ const EDIT: &str = "the edit of ";
 /// The name of what is asked for.
 const OPTIONS: &str = "the options that are asked for";
 
+/// The name of what tells builds with a source package from those without.
+const MODE: &str = "rpmbuild's mode";
+
 /// What packages depend on: the name of each thing, for people, and its content or digest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -66,10 +69,10 @@ impl Fingerprint {
         self.0.insert("the module-signing key".into(), certificate.sha256.clone());
     }
 
-    /// Whether the other one's packages differ in what was edited only: in options, in the release.
+    /// Whether the other one's packages differ in what was edited only, in options, in the release, and in whether there is a source package among them.
     #[must_use]
     pub fn is_variant(&self, other: &Self) -> bool {
-        self.differences(other).iter().all(|name| name.starts_with(EDIT) || name == OPTIONS)
+        self.differences(other).iter().all(|name| name.starts_with(EDIT) || name == OPTIONS || name == MODE)
     }
 
     /// Names what is not the same in the other one.
@@ -80,15 +83,22 @@ impl Fingerprint {
     }
 }
 
-fn of_command(command: &Command) -> [(String, String); 2] {
-    let same = |word: &&String| !JOBS.iter().any(|jobs| word.starts_with(jobs));
+fn of_command(command: &Command) -> [(String, String); 3] {
+    let modes: Vec<&str> = command.args.iter().map(String::as_str).filter(|word| is_mode(word)).collect();
+    let same = |word: &&String| !is_mode(word) && !JOBS.iter().any(|jobs| word.starts_with(jobs));
     let words: Vec<String> = command.args.iter().filter(same).map(|word| crate::command::quote(word)).collect();
     let program = command.program.display();
     let environment: Vec<String> = command.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     [
         ("rpmbuild's command line".into(), format!("{program} {}", words.join(" "))),
         ("rpmbuild's environment".into(), environment.join("\n")),
+        (MODE.into(), modes.join(" ")),
     ]
+}
+
+/// Whether a word says whether a source package is made, too.
+fn is_mode(word: &str) -> bool {
+    matches!(word, "-bb" | "-ba")
 }
 
 #[cfg(test)]
