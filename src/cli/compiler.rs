@@ -15,6 +15,8 @@ use crate::pipeline::compilers::tree;
 use crate::sys::files::Stamp;
 use crate::sys::stand_in;
 
+/// How many directories above the working directory may be the top of the tree, that one included: tools/lib/subcmd and its like.
+const DEEPEST: usize = 6;
 /// What a shell says when a program cannot be started.
 const NOT_STARTED: u8 = 126;
 
@@ -50,7 +52,9 @@ pub(super) fn run(name: &str, program: &Path, arguments: &[OsString]) -> ExitCod
         None
     };
     let done = match (Call::read(arguments), tree) {
-        (Call::Plain, _) => Err(tools.cached(arguments.to_vec(), &Key::default()).replace()),
+        (Call::Plain, _) => {
+            tools.relative_below(arguments).and_then(|it| Err(tools.cached(it, &Key::default()).replace()))
+        }
         (Call::Kernel(kernel), Some(tree)) => tools.kernel(&kernel, &tree, arguments),
         (Call::Kernel(_), None) => tools.relative(arguments).and_then(|it| Err(tools.uncached(it).replace())),
         (Call::Text(kernel), Some(tree)) if settings.ccache.is_some() => tools.text(&kernel, &tree, arguments),
@@ -122,7 +126,18 @@ impl<'a> Tools<'a> {
     }
 
     fn relative(&self, arguments: &[OsString]) -> io::Result<Vec<OsString>> {
-        Ok(call::relative(arguments, &stand_in::directory()?, self.settings.maps))
+        Ok(call::relative(arguments, &stand_in::directory()?, "", self.settings.maps))
+    }
+
+    /// The same for a part of a program that the build itself runs, in whichever directory of the tree that is; as it is where
+    /// its place is to be seen.
+    fn relative_below(&self, arguments: &[OsString]) -> io::Result<Vec<OsString>> {
+        let here = stand_in::directory()?;
+        let top = here.ancestors().take(DEEPEST).enumerate().find(|(_, dir)| tree::is_one(dir));
+        Ok(match top.filter(|_| self.settings.maps) {
+            Some((depth, top)) => call::relative(arguments, top, &vec![".."; depth].join("/"), true),
+            None => arguments.to_vec(),
+        })
     }
 
     /// Compiles a kernel's source, at first with a header in which nothing is that varies.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::KEPT;
 use super::autoconf::VARYING;
 use super::tree::Tree;
 
@@ -11,9 +12,6 @@ const MADE: [&str; 2] = ["include/config/", "include/generated/"];
 /// What kconfig writes before anything is compiled: what the options were, to mark those that have changed
 /// (scripts/kconfig/confdata.c, since Linux 2.6.15).
 pub const AUTO_CONF: &str = "include/config/auto.conf";
-/// Programs with rules of their own (tools/build), whose commands hold the place of the tree.
-const TOOLS: &str = "tools/";
-
 /// Whether two configurations set the same options, but for those that vary. Comments do not count: the first ones hold the
 /// release.
 #[must_use]
@@ -53,24 +51,39 @@ pub fn saw(output: &Path) -> Option<String> {
     Some(output.with_file_name(name).to_str()?.trim_start_matches("./").to_owned())
 }
 
-/// Whether a file that only the finished tree has is one that make made there, and has a command written down for, so that it
-/// makes it again if anything of that has changed. `path` is below the top of the tree, `has_command` says whether there is a
-/// command beside a file of that path, `saw` is what [`saw`] wrote down, line by line.
-///
-/// Keys are none: a throw-away key is another one for each kernel.
+/// A time during which a make compiled, in nanoseconds since 1970: from its beginning to its end.
+pub type Span = (u128, u128);
+
+/// How much earlier than the clock says a file may seem to be written, in nanoseconds: file systems go by the kernel's tick.
+const TICK: u128 = 20_000_000;
+
+/// Reads the times at which makes compiled, as lines of two numbers each, in seconds with nine decimals (`date +%s.%N`).
 #[must_use]
-pub fn is_taken(path: &str, has_command: impl Fn(&str) -> bool, saw: &[&str]) -> bool {
+pub fn spans(text: &str) -> Vec<Span> {
+    let nanoseconds = |word: &str| word.replacen('.', "", 1).parse::<u128>().ok();
+    let lines = text.lines().filter_map(|line| line.split_once(' '));
+    lines.filter_map(|(from, to)| Some((nanoseconds(from)?.saturating_sub(TICK), nanoseconds(to)?))).collect()
+}
+
+/// Whether a file that only the finished tree has is one that make made there while it compiled. `path` is below the top of the
+/// tree, `written` its time in nanoseconds, `saw` what [`saw`] wrote down, line by line.
+///
+/// What the spec's own commands or other makes left is not there in a build from nothing either at that time. Keys are
+/// none of it: a throw-away key is another one for each kernel. Nor is the number of builds (scripts/mkversion).
+#[must_use]
+pub fn is_taken(path: &str, written: u128, spans: &[Span], saw: &[&str]) -> bool {
     let (dir, name) = path.rsplit_once('/').map_or(("", path), |(dir, name)| (dir, name));
-    let beside = |name: &str| if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") };
     // Of `a/.x.o.cmd` and `a/.x.o.d` the file that they are about.
     let about = name.strip_prefix('.').and_then(|name| name.strip_suffix(".cmd").or_else(|| name.strip_suffix(".d")));
     let about = about.unwrap_or(name);
     let stem = about.rsplit_once('.').map_or(about, |(stem, _)| stem);
+    let stem = if dir.is_empty() { stem.to_owned() } else { format!("{dir}/{stem}") };
     let is_key = about.contains("signing_key") || Path::new(about).extension().is_some_and(|ending| ending == "priv");
-    if is_key || path.starts_with(TOOLS) || saw.contains(&beside(stem).as_str()) {
+    let is_ours = path.split('/').next() == Some(KEPT);
+    if is_key || is_ours || matches!(path, ".version" | ".old_version") || saw.contains(&stem.as_str()) {
         return false;
     }
-    is_made(path) || has_command(&beside(about))
+    is_made(path) || spans.iter().any(|(from, to)| (*from..=*to).contains(&written))
 }
 
 /// Whether a file is in a directory that holds nothing but what make writes in it.
@@ -120,39 +133,38 @@ mod tests {
     }
 
     #[test]
-    fn only_what_make_made_and_knows_how_is_taken() {
-        let commands =
-            ["net/x.o", "net/y.o", "vmlinux", "certs/signing_key.pem", "tools/objtool/objtool", "kernel/bounds.s"];
-        let taken = |path: &str| is_taken(path, |file| commands.contains(&file), &["net/x", "kernel/z"]);
+    fn only_what_make_made_while_it_compiled_is_taken() {
+        let spans = spans("1700000000.5 1700000001.000000000\n1700000000.500000000 1700000001.000000000\nx y\n1 2 3\n");
+        let second = 1_000_000_000;
+        assert_eq!(spans.last(), Some(&(1_700_000_000_480_000_000, 1_700_000_001_000_000_000)));
+        let during = 1_700_000_000 * second + 700_000_000;
+        let taken = |path: &str, written| is_taken(path, written, &spans[1..], &["net/x", "kernel/z"]);
         for path in [
             "net/y.o",
             "net/.y.o.cmd",
             "net/.y.o.d",
             "vmlinux",
-            ".vmlinux.cmd",
-            "kernel/bounds.s",
-            "include/config/auto.conf",
-            "include/config/x25.h",
-            "include/generated/utsrelease.h",
-            "arch/x86/include/generated/asm/a.h",
+            "scripts/genksyms/parse.tab.h",
+            "tools/objtool/objtool",
+            "x.o",
         ] {
-            assert!(taken(path), "{path}");
+            assert!(taken(path, during) && !taken(path, during + second) && !taken(path, during - second), "{path}");
+        }
+        for path in ["include/config/auto.conf", "include/config/x25.h", "arch/x86/include/generated/asm/a.h"] {
+            assert!(taken(path, 1), "{path}");
         }
         for path in [
             "net/x.o",
             "net/.x.o.cmd",
             "net/x.ko",
             "kernel/z.o",
-            "configs/kernel.config",
             "certs/signing_key.pem",
             "certs/.signing_key.pem.cmd",
             "signing_key.priv",
-            "tools/objtool/objtool",
             ".version",
-            "usr/include/linux/a.h",
-            "include/linux/version.h",
+            ".kbuild/include/generated/autoconf.h",
         ] {
-            assert!(!taken(path), "{path}");
+            assert!(!taken(path, during), "{path}");
         }
     }
 }

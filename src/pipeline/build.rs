@@ -123,8 +123,8 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
 
 /// Returns the command with all that stands before other programs while it runs, and whether it goes on with a build.
 fn masqueraded(context: &Context<'_>, command: &Command) -> Result<(Command, bool), Error> {
-    let put_back = resume::mask(&context.plan.layout, command);
-    let is_resumed = put_back.is_some();
+    let put_back = resume::mask(&context.plan.layout, command, context.manner.compiling.trees);
+    let is_resumed = resume::is_taking(&context.plan.layout);
     let key = signing::mask(context.plan, context.manifest.signing.as_ref(), command);
     let masks: Vec<_> = put_back.into_iter().chain(key).collect();
     Ok((masquerade::on(&context.plan.layout, command, &masks)?, is_resumed))

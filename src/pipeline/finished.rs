@@ -137,8 +137,8 @@ pub fn thaw(settings: &Settings, aside: &Path, build: &Path, tree: &Path) -> io:
     let Some(thaw) = decide(&old, tree)? else { return Ok(None) };
     // Where the old tree was when it was compiled.
     let place = build.join(old.strip_prefix(aside).unwrap_or(&old));
-    // The list goes on, before anything is there that it speaks of.
-    tree::saw_too(tree, &tree::those_that_saw(&old)?)?;
+    // What is known goes on, before anything is there that it speaks of.
+    tree::carry(&old, tree)?;
     for (place, stamp) in &thaw.times {
         stamp.set(place)?;
     }
@@ -219,18 +219,14 @@ fn will_do(settings: &Settings, old: &Path, new: &Path) -> io::Result<bool> {
 
 /// Returns what is to be done, or nothing if times are such that make would not see what is different.
 fn decide(old: &Path, new: &Path) -> io::Result<Option<Thaw>> {
-    let saw = tree::those_that_saw(old)?;
+    let (saw, spans) = tree::notes(old)?;
     let saw: Vec<&str> = saw.lines().collect();
     let (before, now) = (listed(old)?, listed(new)?);
     let mut thaw = Thaw::default();
     let mut last = None;
     for (path, stamp) in &before {
-        let has_command = |file: &str| {
-            let (dir, name) =
-                file.rsplit_once('/').map_or((String::new(), file), |(dir, name)| (format!("{dir}/"), name));
-            before.contains_key(&format!("{dir}.{name}.cmd"))
-        };
-        if (!now.contains_key(path) || finished::is_made(path)) && finished::is_taken(path, has_command, &saw) {
+        let is_wanted = !now.contains_key(path) || finished::is_made(path);
+        if is_wanted && finished::is_taken(path, stamp.nanoseconds(), &spans, &saw) {
             thaw.moves.push((old.join(path), new.join(path)));
             last = last.max(Some(*stamp));
         }
@@ -317,13 +313,14 @@ mod tests {
             lay(&old, &[(".config", &format!("{CONFIG}18\n"), 160), ("Makefile", "EXTRAVERSION = a", 155)]);
             tree::known(&settings, &old).unwrap();
             tree::saw(&old, Path::new("d/see.o")).unwrap();
+            lay(&old, &[(".kbuild/spans", "170.000000000 185.000000000\n", 185)]);
             lay(
                 &old,
                 &[(finished::AUTO_CONF, "18", 170), ("a.o", "A", 180), (".a.o.cmd", "gcc", 181), ("d/b.o", "B", 182)],
             );
             lay(
                 &old,
-                &[("d/.b.o.cmd", "gcc", 182), ("d/see.o", "S", 183), ("d/.see.o.cmd", "gcc", 183), ("d/odd", "O", 184)],
+                &[("d/.b.o.cmd", "gcc", 182), ("d/see.o", "S", 183), ("d/.see.o.cmd", "gcc", 183), ("d/odd", "O", 186)],
             );
             lay(&new, &sources);
             Stamp::at(250).set(&new.join("patched.h")).unwrap();
@@ -349,7 +346,7 @@ mod tests {
         for (name, time) in [("a.c", 100), ("patched.h", 150), (".config", 260), ("Makefile", 255), ("a.o", 180)] {
             assert_eq!(Stamp::of(&trees.new.join(name)).unwrap(), Stamp::at(time), "{name}");
         }
-        assert_eq!(tree::those_that_saw(&trees.new).unwrap(), "d/see\n");
+        assert_eq!(tree::notes(&trees.new).unwrap().0, "d/see\n");
         assert!(!is_there(&trees.old));
         // Once is enough.
         assert_eq!(trees.thaw(), None);

@@ -110,18 +110,27 @@ pub(super) fn keep(layout: &Layout, now: &Fingerprint, reporter: &dyn Reporter) 
     Ok(true)
 }
 
-/// Returns what stands before make, if trees were put aside for this build: those of an interrupted one of the same, or
-/// else those of a finished one that is almost the same.
-pub(super) fn mask(layout: &Layout, command: &Command) -> Option<Mask> {
+/// Returns what stands before make, if trees were put aside for this build, those of an interrupted one of the same or else those
+/// of a finished one that is almost the same, or if it `keeps` its own for the next one.
+pub(super) fn mask(layout: &Layout, command: &Command, keeps: bool) -> Option<Mask> {
     let trees = [(Kind::Interrupted, layout.kept()), (Kind::Finished, layout.finished())];
-    let (kind, kept) = trees.into_iter().find(|(_, dir)| dir.is_dir())?;
+    let found = trees.into_iter().find(|(_, dir)| dir.is_dir());
+    let (kind, kept) = match &found {
+        Some((kind, kept)) => (kind.word(), text(kept)),
+        None if keeps => ("none", String::new()),
+        None => return None,
+    };
     let make = masquerade::unmasked(command, "make")?;
     // By this process, since the program may lie where the building user cannot enter.
     let kbuild = format!("/proc/{}/exe", std::process::id());
-    let (make, kept, build) = (text(&make), text(&kept), text(&layout.build()));
-    let values =
-        [("make", make.as_str()), ("kind", kind.word()), ("kbuild", &kbuild), ("kept", &kept), ("build", &build)];
+    let (make, build) = (text(&make), text(&layout.build()));
+    let values = [("make", make.as_str()), ("kind", kind), ("kbuild", &kbuild), ("kept", &kept), ("build", &build)];
     Some(Mask::new("make", SCRIPT, &values))
+}
+
+/// Whether a build goes on with what another one compiled.
+pub(super) fn is_taking(layout: &Layout) -> bool {
+    [layout.kept(), layout.finished()].iter().any(|dir| dir.is_dir())
 }
 
 /// Puts back what was compiled in a tree: `kept` and `build` are the directories of all trees, then and now, and `tree` is
@@ -141,7 +150,7 @@ pub fn thaw(kept: &Path, build: &Path, tree: &Path) -> std::io::Result<Option<u6
     if config(&old).is_none() || config(&old) != config(tree) {
         return Ok(None);
     }
-    tree::saw_too(tree, &tree::those_that_saw(&old)?)?;
+    tree::carry(&old, tree)?;
     let mut old_files = Vec::new();
     for entry in WalkDir::new(&old) {
         let entry = entry?;

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use walkdir::{DirEntry, WalkDir};
 
+use crate::compiler::finished::{self, Span};
 use crate::compiler::tree::{self, Tree};
-use crate::compiler::{KEPT, Settings, finished};
+use crate::compiler::{KEPT, Settings};
 use crate::digest;
 use crate::sys::files::Stamp;
 
@@ -64,38 +65,50 @@ pub fn known(settings: &Settings, top: &Path) -> io::Result<Tree> {
 }
 
 /// The list of what saw, or may have seen, what varies.
-fn list(top: &Path) -> PathBuf {
-    top.join(KEPT).join("saw")
-}
+const SAW: &str = "saw";
+/// The times at which makes compiled, which the stand-in for make writes down.
+const SPANS: &str = "spans";
 
 /// Writes down that what is compiled to `output` sees what varies, or may see it.
 ///
 /// # Errors
 /// It cannot be written down.
 pub fn saw(top: &Path, output: &Path) -> io::Result<()> {
-    finished::saw(output).map_or(Ok(()), |line| saw_too(top, &format!("{line}\n")))
+    finished::saw(output).map_or(Ok(()), |line| add(top, SAW, &format!("{line}\n")))
 }
 
-/// Adds lines of the same in another tree.
-///
-/// # Errors
-/// They cannot be written down.
-pub fn saw_too(top: &Path, lines: &str) -> io::Result<()> {
-    fs_err::create_dir_all(top.join(KEPT))?;
-    let mut list = fs_err::File::options().append(true).create(true).open(list(top))?;
-    // One call: others write at the same time.
-    list.write_all(lines.as_bytes())
-}
-
-/// Returns what was written down so; nothing of a tree in which nobody looked.
+/// Returns what was written down so, a line each, and the times at which makes compiled; nothing of a tree in which nobody
+/// looked.
 ///
 /// # Errors
 /// It cannot be read.
-pub fn those_that_saw(top: &Path) -> io::Result<String> {
-    match fs_err::read_to_string(list(top)) {
+pub fn notes(top: &Path) -> io::Result<(String, Vec<Span>)> {
+    Ok((read(top, SAW)?, finished::spans(&read(top, SPANS)?)))
+}
+
+/// Adds all that is written down in one tree to what is in another one.
+///
+/// # Errors
+/// It cannot be written down.
+pub fn carry(from: &Path, to: &Path) -> io::Result<()> {
+    [SAW, SPANS].into_iter().try_for_each(|name| add(to, name, &read(from, name)?))
+}
+
+fn read(top: &Path, name: &str) -> io::Result<String> {
+    match fs_err::read_to_string(top.join(KEPT).join(name)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         text => text,
     }
+}
+
+fn add(top: &Path, name: &str, lines: &str) -> io::Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    fs_err::create_dir_all(top.join(KEPT))?;
+    let mut list = fs_err::File::options().append(true).create(true).open(top.join(KEPT).join(name))?;
+    // One call: others write at the same time.
+    list.write_all(lines.as_bytes())
 }
 
 /// Puts a file into place as a whole, with that time; others may do the same at once.
