@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::signing::Certificate;
-use super::step::{Moment, Step};
+use super::step::{Edit, Moment, Step};
 use super::{Plan, SourceUsed};
 use crate::command::Command;
 use crate::edit::config::Setting;
@@ -17,6 +17,8 @@ const JOBS: [&str; 2] = ["_smp_mflags ", "_smp_build_ncpus "];
 
 /// How the names of edits begin.
 const EDIT: &str = "the edit of ";
+/// How those begin that put patches of the user's own into a file.
+const PATCHED: &str = "the patches in ";
 /// The name of what is asked for.
 const OPTIONS: &str = "the options that are asked for";
 
@@ -44,8 +46,11 @@ impl Fingerprint {
         for step in &plan.steps {
             match step {
                 Step::Edit { edits } => {
-                    let edits = edits.iter().map(|edit| (format!("{EDIT}`{}`", edit.file), edit.sha256.clone()));
-                    parts.extend(edits);
+                    parts.extend(edits.iter().map(|edit| {
+                        let patches = edit.edits.iter().any(|edit| matches!(edit, Edit::Patch { .. }));
+                        let how = if patches { PATCHED } else { EDIT };
+                        (format!("{how}`{}`", edit.file), edit.sha256.clone())
+                    }));
                 }
                 Step::Build { command, gate, .. } if gate.moment == Moment::BeforeBuild => {
                     built = true;
@@ -69,7 +74,7 @@ impl Fingerprint {
         self.0.insert("the module-signing key".into(), certificate.sha256.clone());
     }
 
-    /// Whether the other one's packages differ in what was edited only, in options, in the release, and in whether there is a source package among them.
+    /// Whether the other one's packages differ in what was edited only, in options, in the release (not in patches), and in whether there is a source package among them.
     #[must_use]
     pub fn is_variant(&self, other: &Self) -> bool {
         self.differences(other).iter().all(|name| name.starts_with(EDIT) || name == OPTIONS || name == MODE)
@@ -116,6 +121,13 @@ mod tests {
         let edited =
             |bits, source| of(&[("the edit of `config`", bits), (OPTIONS, bits), ("the source package", source)]);
         assert!(edited("1", "a").is_variant(&edited("2", "a")) && !edited("1", "a").is_variant(&edited("1", "b")));
+        let patched = of(&[
+            ("the edit of `config`", "1"),
+            (OPTIONS, "1"),
+            ("the patches in `p`", "1"),
+            ("the source package", "a"),
+        ]);
+        assert!(!edited("1", "a").is_variant(&patched));
     }
 
     #[test]

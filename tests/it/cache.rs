@@ -74,18 +74,55 @@ fn another_table_takes_all_but_what_sees_it() {
 }
 
 #[test]
-fn several_values_share_a_cache_without_being_asked() {
-    if !ready() {
+fn several_values_go_on_in_one_tree_without_being_asked() {
+    if !require("rpmbuild") {
+        return;
+    }
+    for sandbox in [Sandbox::new(), Sandbox::of_ordinary_user()] {
+        let srpm = sandbox.srpm(&Toy::unmodified());
+        let said = fleet(&sandbox, &srpm, "18,20,17").exits(0);
+        said.says("files of the earlier kernel were put back").does_not_say("ccache");
+        let put_back = |bits: u8| {
+            let compiled = manifest(&sandbox.out().join(format!("ipvs_{bits}bit")))["compiled"].clone();
+            compiled["put-back"].as_u64().unwrap_or_default()
+        };
+        assert!(put_back(18) == 0 && put_back(20) > 5 && put_back(17) == put_back(20), "{said}");
+        for bits in [20, 17] {
+            let out = sandbox.out().join(format!("ipvs_{bits}bit"));
+            let digest = |name: &String| kbuild::digest::sha256(&fs_err::read(out.join(name)).unwrap());
+            let made: Vec<_> = names(&out).iter().map(|name| (name.clone(), digest(name))).collect();
+            assert_eq!(made, uncached(&srpm, &bits.to_string()));
+        }
+        // The trees of the last one are left for the next, and go when they are not wanted.
+        let trees = sandbox.work().join("rpmbuild/BUILD");
+        assert_eq!(fs_err::read_dir(&trees).unwrap().count(), 1);
+        let off = fleet(&sandbox, &srpm, "18,20").args(["--cache", "off"]).exits(0);
+        off.does_not_say("put back");
+        assert!(!trees.is_dir() || fs_err::read_dir(&trees).unwrap().count() == 0);
+    }
+}
+
+#[test]
+fn a_tree_is_not_gone_on_in_if_more_is_another_one() {
+    if !require("rpmbuild") {
         return;
     }
     let sandbox = Sandbox::new();
     let srpm = sandbox.srpm(&Toy::unmodified());
-    fleet(&sandbox, &srpm, "18,20").exits(0);
-    let second = manifest(&sandbox.out().join("ipvs_20bit"))["compiled"]["statistics"]["hits"].clone();
-    assert!(second.as_u64().unwrap() > 0, "{second}");
-    let sandbox = Sandbox::new();
-    fleet(&sandbox, &srpm, "18,20").args(["--cache", "off"]).exits(0).does_not_say("ccache");
+    let tree = |bits: &str| fleet(&sandbox, &srpm, bits).args(["--cache", "tree"]);
+    tree("20").exits(0).does_not_say("put back");
+    tree("18").exits(0).says("is put back after %prep").says("files of the earlier kernel were put back");
+    tree("18").args(["--buildid", ".b"]).exits(0).says("files of the earlier kernel were put back");
+    // An option of another kind is only seen when the tree is there.
+    tree("18").args(["--set", "CONFIG_X25=m"]).exits(0).does_not_say("were put back");
+    let patched = tree("18").arg("--patch").arg(sandbox.input("a.patch", PATCH)).exits(0);
+    patched.does_not_say("put back");
+    tree("18").arg("--fresh").exits(0).does_not_say("put back");
+    assert_eq!(packages(&sandbox), uncached(&srpm, "18"));
 }
+
+/// Adds a file.
+const PATCH: &str = "--- /dev/null\n+++ b/lib/more.c\n@@ -0,0 +1 @@\n+int more;\n";
 
 #[test]
 fn the_cache_outlives_what_is_cleaned_unless_it_is_asked_for() {
@@ -295,6 +332,9 @@ fn what_is_asked_for_and_not_there_is_said_before_anything_is_laid_out() {
     let refused = build.refused(4);
     refused.says("`ccache`").says("`distcc`");
     assert!(!sandbox.work().join("rpmbuild").exists());
-    fleet(&sandbox, &srpm, "20").args(["--cache", "somewhere"]).exits(2).says("expected off, local, redis://HOST");
+    fleet(&sandbox, &srpm, "20")
+        .args(["--cache", "somewhere"])
+        .exits(2)
+        .says("expected off, tree, local, redis://HOST");
     fleet(&sandbox, &srpm, "20").args(["--compile-hosts", "a,b c"]).exits(2).says("expected HOST");
 }
