@@ -46,7 +46,7 @@ pub use prove::verify as verify_packages;
 
 use crate::event::{Event, Reporter, Stage, Unit};
 use crate::plan::fingerprint::Fingerprint;
-use crate::plan::layout::TRACE;
+use crate::plan::layout::text;
 use crate::plan::step::Moment;
 use crate::plan::{Layout, Plan, Step};
 use crate::proof::Finding;
@@ -67,6 +67,8 @@ struct Context<'a> {
     out: &'a mut dyn Out,
     manifest: &'a mut Manifest,
     stopwatch: &'a mut Stopwatch,
+    /// What tells builds apart whose trees may be taken by others.
+    shared: Option<String>,
 }
 
 impl Context<'_> {
@@ -80,6 +82,7 @@ impl Context<'_> {
             out: &mut *self.out,
             manifest: &mut *self.manifest,
             stopwatch: &mut *self.stopwatch,
+            shared: self.shared.clone(),
         }
     }
 
@@ -198,8 +201,16 @@ pub fn run(
     }
     let mut manifest = Manifest::new(plan);
     let mut stopwatch = Stopwatch::new(&manner.before);
-    let mut context =
-        Context { plan, manner, reporter, cancel, out, manifest: &mut manifest, stopwatch: &mut stopwatch };
+    let mut context = Context {
+        plan,
+        manner,
+        reporter,
+        cancel,
+        out,
+        manifest: &mut manifest,
+        stopwatch: &mut stopwatch,
+        shared: None,
+    };
     let (outcome, why) = all(&mut context);
     signing::end(plan);
     if let Err(error) = &outcome {
@@ -213,7 +224,7 @@ pub fn run(
     } else {
         context.manifest.status = Status::Done;
     }
-    let told = tell_times(&mut context);
+    let told = stopwatch::tell(&mut context);
     let written = context.write_manifest().and(told);
     ledger::last(layout, context.manifest, why.as_deref());
     outcome.and(written)?;
@@ -227,22 +238,10 @@ fn all(context: &mut Context<'_>) -> (Result<(), Error>, Option<String>) {
         Err(error) => return (Err(error), None),
     }
     let fingerprint = ledger::fingerprint(context.plan, context.manifest);
+    context.shared = fingerprint.as_ref().map(|it| it.of_all_variants(&text(&context.plan.layout.work)));
     let packages = Packages::choose(context.plan, fingerprint.as_ref(), context.manner, context.reporter);
     let outcome = stages(&packages, fingerprint.as_ref(), context);
     (outcome, packages.why().map(str::to_owned))
-}
-
-/// Says where the time went: to whoever watches, in the manifest, and as a trace among the results.
-fn tell_times(context: &mut Context<'_>) -> Result<(), Error> {
-    let times = context.stopwatch.times();
-    context.reporter.report(&Event::Times { times: times.clone() });
-    context.manifest.times = Some(times);
-    let failed = |source| Error::io("the trace cannot be written", source);
-    let text =
-        serde_json::to_vec(&context.stopwatch.trace(&context.manifest.nvr)).map_err(|error| failed(error.into()))?;
-    let written = context.out.put(TRACE, text.len() as u64, &mut text.as_slice()).map_err(failed)?;
-    context.manifest.add(TRACE, written);
-    Ok(())
 }
 
 /// Runs the steps; those that packages of an earlier run make needless are left out.

@@ -41,7 +41,7 @@ pub(super) fn run(
     let program = probe::find(&path, &text(Path::new(program))).ok_or_else(|| failed("no such program is on PATH"))?;
     let mut command = Command::new(program).with_env(env).in_dir(stand_in::directory().map_err(host)?);
     command.args = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let compilers = Compilers::new(&layout, &command, &compiling, reporter)?;
+    let compilers = Compilers::new(&layout, &command, &compiling, None, reporter)?;
     let mut compilers = compilers.ok_or_else(|| failed("there is no compiler on PATH"))?;
     command.env.extend(compiler::environment(&layout.compilers(), &path));
     let end = exec::watch(&command, &Cancel::install().map_err(host)?, |moment| {

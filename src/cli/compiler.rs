@@ -8,9 +8,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::share;
 use crate::compiler::call::{self, Call, Kernel};
 use crate::compiler::tree::Tree;
-use crate::compiler::{KEPT, NAMES, SETTINGS, Settings, TEXT, autoconf};
+use crate::compiler::{KEPT, NAMES, PACK, SETTINGS, Settings, TEXT, autoconf};
 use crate::pipeline::compilers::tree;
 use crate::sys::files::Stamp;
 use crate::sys::stand_in;
@@ -41,8 +42,10 @@ pub(super) fn run(name: &str, program: &Path, arguments: &[OsString]) -> ExitCod
         return failed(&io::Error::other("this compiler was not there when the build began"));
     };
     let tools = Tools { settings: &settings, compiler };
-    if program.parent().and_then(Path::file_name) == Some(OsStr::new(TEXT)) {
-        return failed(&plain(compiler, call::as_preprocessing(arguments)).replace());
+    match program.parent().and_then(Path::file_name).and_then(OsStr::to_str) {
+        Some(TEXT) => return failed(&plain(compiler, call::as_preprocessing(arguments)).replace()),
+        Some(PACK) => return share::as_compiler(arguments).unwrap_or_else(|error| failed(&error)),
+        _ => {}
     }
     let here = Path::new(".");
     let tree = if settings.hides && tree::is_one(here) {

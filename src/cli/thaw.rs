@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::Output;
-use super::compiler;
+use super::{compiler, share};
 use crate::error::Error;
 use crate::pipeline::finished;
 use crate::pipeline::resume::{self, Kind};
@@ -15,9 +15,19 @@ pub(super) const NAME: &str = "thaw";
 pub(super) fn run(kind: &OsString, dirs: [&OsString; 3]) -> Result<Output, Error> {
     let failed = |source| Error::Host { what: "what was compiled earlier cannot be put back".into(), source };
     let [kept, build, tree] = dirs.map(Path::new);
-    let kind = Kind::of(kind).ok_or_else(|| Error::Usage("expected interrupted or finished".into()))?;
+    let kind = Kind::of(kind).ok_or_else(|| Error::Usage("expected interrupted, finished or shared".into()))?;
     let (count, whose) = match kind {
         Kind::Interrupted => (resume::thaw(kept, build, tree).map_err(failed)?, "the interrupted build"),
+        Kind::Shared => {
+            let count = compiler::settings().map(|settings| share::thaw(&settings, kept, build, tree));
+            match count.transpose() {
+                Ok(count) => (count.flatten(), "a build that has shared its tree"),
+                // What is there of it is right, and the rest is compiled.
+                Err(error) => {
+                    return Ok(Output::text(format!("kbuild: a tree that is shared cannot be taken: {error}\n")));
+                }
+            }
+        }
         Kind::Finished => {
             // A spec that empties the environment compiles without the program before gcc: nobody knows what sees what varies.
             let settings = compiler::settings();

@@ -19,8 +19,8 @@ pub fn same_options(one: &str, other: &str) -> bool {
     options(one).eq(options(other))
 }
 
-/// The lines of a configuration that set an option that does not vary, to `n` by a comment.
-fn options(config: &str) -> impl Iterator<Item = &str> {
+/// Returns the lines of a configuration that set an option that does not vary, to `n` by a comment.
+pub fn options(config: &str) -> impl Iterator<Item = &str> {
     config.lines().filter(|line| {
         let name = match line.strip_prefix("# ") {
             Some(comment) => comment.strip_suffix(" is not set"),

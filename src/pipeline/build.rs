@@ -37,7 +37,9 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
 
     let (masked, is_resumed) = &masqueraded(context, command)?;
     let mut compilers = match gate.moment {
-        When::BeforeBuild => Compilers::new(layout, masked, &context.manner.compiling, reporter)?,
+        When::BeforeBuild => {
+            Compilers::new(layout, masked, &context.manner.compiling, context.shared.as_deref(), reporter)?
+        }
         When::AtTheEnd => None,
     };
     let is_kept = context.manner.compiling.trees && compilers.is_some();
@@ -111,11 +113,12 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     }
     if is_kept {
         finished::clean(&context.plan.layout)?;
+        finished::share(context, command);
     }
     signing::settle(context);
     progress.count();
     // `-bp` alone is no measure of a build, and neither is the rest of one.
-    if gate.moment == When::BeforeBuild && !*is_resumed {
+    if gate.moment == When::BeforeBuild && !*is_resumed && finished::count(&context.plan.layout).is_none() {
         meter.finish(progress.objects());
     }
     Ok(())
@@ -123,7 +126,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
 
 /// Returns the command with all that stands before other programs while it runs, and whether it goes on with a build.
 fn masqueraded(context: &Context<'_>, command: &Command) -> Result<(Command, bool), Error> {
-    let put_back = resume::mask(&context.plan.layout, command, context.manner.compiling.trees);
+    let put_back = resume::mask(&context.plan.layout, command, &context.manner.compiling);
     let is_resumed = resume::is_taking(&context.plan.layout);
     let key = signing::mask(context.plan, context.manifest.signing.as_ref(), command);
     let masks: Vec<_> = put_back.into_iter().chain(key).collect();

@@ -14,7 +14,7 @@ use super::Error;
 use super::manner::Compiling;
 use crate::command::Command;
 use crate::compiler::cache::Statistics;
-use crate::compiler::{self, NAMES, Settings, TEXT};
+use crate::compiler::{self, NAMES, PACK, Settings, TEXT};
 use crate::digest;
 use crate::event::Reporter;
 use crate::plan::Layout;
@@ -53,7 +53,7 @@ pub struct Record {
 
 impl Compilers {
     /// Puts the program before the compilers that are on a command's `PATH`, where [`environment`](compiler::environment) says
-    /// that it is found; nothing if there are none.
+    /// that it is found; nothing if there are none. `shared` tells builds apart whose trees others may take.
     ///
     /// # Errors
     /// It cannot be put there, or ccache or distcc are wanted and not there.
@@ -61,6 +61,7 @@ impl Compilers {
         layout: &Layout,
         command: &Command,
         compiling: &Compiling,
+        shared: Option<&str>,
         reporter: &dyn Reporter,
     ) -> Result<Option<Self>, Error> {
         let dir = layout.compilers();
@@ -78,6 +79,8 @@ impl Compilers {
             identity: identity(gcc, command)?,
             maps: is_without_debuginfo(command) && knows_maps(gcc, command),
             hides: compiling.trees,
+            shared: shared.filter(|_| compiling.remote.is_some()).map(str::to_owned),
+            read_only: compiling.read_only,
             ..Settings::default()
         };
         let mut record = Record::default();
@@ -93,9 +96,10 @@ impl Compilers {
             // By this process, since the program may lie where the building user cannot enter.
             symlink(format!("/proc/{}/exe", std::process::id()), dir.join(name)).map_err(failed)?;
         }
-        let text_dir = dir.join(TEXT);
-        fs_err::create_dir(&text_dir).map_err(failed)?;
-        symlink(format!("/proc/{}/exe", std::process::id()), text_dir.join(NAMES[0])).map_err(failed)?;
+        for second in [TEXT, PACK] {
+            fs_err::create_dir(dir.join(second)).map_err(failed)?;
+            symlink(format!("/proc/{}/exe", std::process::id()), dir.join(second).join(NAMES[0])).map_err(failed)?;
+        }
         settings.compilers = compilers;
         let written = serde_json::to_vec(&settings).map_err(|error| failed(error.into()))?;
         files::replace_text(&compiler::settings_file(&dir), &written).map_err(failed)?;

@@ -3,7 +3,10 @@
 //! As with [`resume`](super::resume), rpmbuild is a whole one; only before the first `make` that compiles, what was compiled
 //! for the other kernel is put back, and the kernel's own make, fixdep and kconfig find what has to be made again. That they
 //! find all of it is not left to them alone: what the program before gcc saw compiled with an option that varies is never
-//! put back. Which trees will do is decided by `compiler::finished`.
+//! put back. Which trees will do is decided by `compiler::finished`. Where builds share a storage, the tree may be one of another
+//! machine ([`pack`]).
+
+pub mod pack;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -12,9 +15,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
-use super::Error;
+use pack::Packed;
+
 use super::compilers::tree;
 use super::ledger::Built;
+use super::{Context, Error};
 use crate::command::Command;
 use crate::compiler::{Settings, finished};
 use crate::event::Reporter;
@@ -83,6 +88,28 @@ pub(super) fn clean(layout: &Layout) -> Result<(), Error> {
     files::remove_tree(&layout.buildroot()).map_err(failed)
 }
 
+/// Puts what others can take of the trees into the shared storage, if there is one and it has not been taken from there. That
+/// it cannot be done is said, and fails nothing.
+pub(super) fn share(context: &Context<'_>, command: &Command) {
+    let layout = &context.plan.layout;
+    let compiling = &context.manner.compiling;
+    if compiling.remote.is_none() || compiling.read_only || count(layout).is_some() {
+        return;
+    }
+    for top in tree::tops(&layout.build()) {
+        let kbuild = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
+        let words = [SHARE.to_owned(), text(&layout.build()), text(&top)];
+        let share = Command::new(kbuild).args(words).with_env(command.env.clone()).in_dir(top.clone());
+        if let Err(error) = exec::read(&share) {
+            let name = top.file_name().unwrap_or_default().display().to_string();
+            context.reporter.warn(format!("what was compiled in `{name}` is not shared as a whole: {error}"));
+        }
+    }
+}
+
+/// The word of the command line by which a tree is shared: `kbuild share BUILD TREE`.
+pub const SHARE: &str = "share";
+
 /// Removes what was put aside.
 pub(super) fn end(layout: &Layout) -> Result<(), Error> {
     for path in [layout.finished_note(), layout.finished()] {
@@ -134,9 +161,15 @@ pub fn thaw(settings: &Settings, aside: &Path, build: &Path, tree: &Path) -> io:
     if !will_do(settings, &old, tree)? {
         return Ok(None);
     }
-    let Some(thaw) = decide(&old, tree)? else { return Ok(None) };
-    // Where the old tree was when it was compiled.
-    let place = build.join(old.strip_prefix(aside).unwrap_or(&old));
+    let packed = Packed::of(&old)?;
+    let Some(thaw) = decide(&old, packed.as_ref(), tree)? else { return Ok(None) };
+    // Where the old tree was when it was compiled, and what that was in.
+    let places = if let Some(packed) = packed {
+        [(packed.tree, tree.to_owned()), (packed.build, build.to_owned())]
+    } else {
+        let place = build.join(old.strip_prefix(aside).unwrap_or(&old));
+        [(place, tree.to_owned()), (build.to_owned(), build.to_owned())]
+    };
     // What is known goes on, before anything is there that it speaks of.
     tree::carry(&old, tree)?;
     for (place, stamp) in &thaw.times {
@@ -150,7 +183,9 @@ pub fn thaw(settings: &Settings, aside: &Path, build: &Path, tree: &Path) -> io:
             fs_err::create_dir_all(dir)?;
         }
         if from.extension().is_some_and(|ending| ending == "cmd") {
-            moved_with(from, &place, tree)?;
+            for (then, now) in &places {
+                moved_with(from, then, now)?;
+            }
         }
         fs_err::rename(from, to)?;
     }
@@ -165,6 +200,9 @@ pub fn thaw(settings: &Settings, aside: &Path, build: &Path, tree: &Path) -> io:
 /// make compares commands, and until Linux 3.15 they hold the tree's whole path (`srctree := $(CURDIR)`). What is made does not:
 /// the program before gcc takes it out, and where it cannot, trees are not put back.
 fn moved_with(file: &Path, old: &Path, new: &Path) -> io::Result<()> {
+    if old == new {
+        return Ok(());
+    }
     let (old, new) = (text(old), text(new));
     let command = fs_err::read_to_string(file)?;
     if !command.contains(&old) {
@@ -218,14 +256,18 @@ fn will_do(settings: &Settings, old: &Path, new: &Path) -> io::Result<bool> {
 }
 
 /// Returns what is to be done, or nothing if times are such that make would not see what is different.
-fn decide(old: &Path, new: &Path) -> io::Result<Option<Thaw>> {
+fn decide(old: &Path, packed: Option<&Packed>, new: &Path) -> io::Result<Option<Thaw>> {
     let (saw, spans) = tree::notes(old)?;
     let saw: Vec<&str> = saw.lines().collect();
-    let (before, now) = (listed(old)?, listed(new)?);
+    let (mut before, now) = (listed(old)?, listed(new)?);
+    let others = packed.map(|packed| &packed.others);
+    let elsewhere = others.into_iter().flatten().map(|(path, (written, _))| (path.clone(), Stamp::after(*written)));
+    before.extend(elsewhere);
     let mut thaw = Thaw::default();
     let mut last = None;
     for (path, stamp) in &before {
-        let is_wanted = !now.contains_key(path) || finished::is_made(path);
+        let is_here = others.is_none_or(|others| !others.contains_key(path));
+        let is_wanted = is_here && (!now.contains_key(path) || finished::is_made(path));
         if is_wanted && finished::is_taken(path, stamp.nanoseconds(), &spans, &saw) {
             thaw.moves.push((old.join(path), new.join(path)));
             last = last.max(Some(*stamp));
@@ -236,7 +278,10 @@ fn decide(old: &Path, new: &Path) -> io::Result<Option<Thaw>> {
             continue;
         }
         let place = new.join(&path);
-        let same = before.get(&path).filter(|_| same_content(&old.join(&path), &place).unwrap_or(false));
+        let same = before.get(&path).filter(|_| match others.and_then(|others| others.get(&path)) {
+            Some((_, sha256)) => files::sha256(&place).is_ok_and(|found| found.1 == *sha256),
+            None => same_content(&old.join(&path), &place).unwrap_or(false),
+        });
         match same {
             Some(then) if *then == stamp => {}
             Some(then) => thaw.times.push((place, *then)),

@@ -12,6 +12,7 @@ use walkdir::WalkDir;
 
 use super::Error;
 use super::compilers::tree;
+use super::manner::Compiling;
 use super::masquerade::{self, Mask};
 use crate::command::Command;
 use crate::event::Reporter;
@@ -34,16 +35,19 @@ pub enum Kind {
     Interrupted,
     /// One of almost the same that was finished.
     Finished,
+    /// Such a one on another machine, if it has shared its trees.
+    Shared,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Interrupted, Self::Finished];
+    const ALL: [Self; 3] = [Self::Interrupted, Self::Finished, Self::Shared];
 
     /// As a word of a command line.
     fn word(self) -> &'static str {
         match self {
             Self::Interrupted => "interrupted",
             Self::Finished => "finished",
+            Self::Shared => "shared",
         }
     }
 
@@ -111,13 +115,14 @@ pub(super) fn keep(layout: &Layout, now: &Fingerprint, reporter: &dyn Reporter) 
 }
 
 /// Returns what stands before make, if trees were put aside for this build, those of an interrupted one of the same or else those
-/// of a finished one that is almost the same, or if it `keeps` its own for the next one.
-pub(super) fn mask(layout: &Layout, command: &Command, keeps: bool) -> Option<Mask> {
+/// of a finished one that is almost the same, or if it keeps its own for the next one.
+pub(super) fn mask(layout: &Layout, command: &Command, compiling: &Compiling) -> Option<Mask> {
     let trees = [(Kind::Interrupted, layout.kept()), (Kind::Finished, layout.finished())];
     let found = trees.into_iter().find(|(_, dir)| dir.is_dir());
     let (kind, kept) = match &found {
         Some((kind, kept)) => (kind.word(), text(kept)),
-        None if keeps => ("none", String::new()),
+        None if compiling.remote.is_some() => (Kind::Shared.word(), text(&layout.finished())),
+        None if compiling.trees => ("none", String::new()),
         None => return None,
     };
     let make = masquerade::unmasked(command, "make")?;

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use crate::event::Stage;
+use super::{Context, Error};
+use crate::event::{Event, Stage};
+use crate::plan::layout::TRACE;
 use crate::sys::processes;
 use crate::times::{Cache, Part, Recording, Span, StageSpan, StageTime, Times, trace};
 
@@ -96,4 +98,17 @@ impl Stopwatch {
     pub(super) fn trace(&self, title: &str) -> trace::Trace {
         trace::of(&self.recording, title)
     }
+}
+
+/// Says where the time went: to whoever watches, in the manifest, and as a trace among the results.
+pub(super) fn tell(context: &mut Context<'_>) -> Result<(), Error> {
+    let times = context.stopwatch.times();
+    context.reporter.report(&Event::Times { times: times.clone() });
+    context.manifest.times = Some(times);
+    let failed = |source| Error::io("the trace cannot be written", source);
+    let text =
+        serde_json::to_vec(&context.stopwatch.trace(&context.manifest.nvr)).map_err(|error| failed(error.into()))?;
+    let written = context.out.put(TRACE, text.len() as u64, &mut text.as_slice()).map_err(failed)?;
+    context.manifest.add(TRACE, written);
+    Ok(())
 }

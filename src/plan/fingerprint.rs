@@ -10,6 +10,7 @@ use super::signing::Certificate;
 use super::step::{Edit, Moment, Step};
 use super::{Plan, SourceUsed};
 use crate::command::Command;
+use crate::digest;
 use crate::edit::config::Setting;
 
 /// The macros that say how many processes work at a time, which changes no package.
@@ -22,6 +23,8 @@ const PATCHED: &str = "the patches in ";
 /// The name of what is asked for.
 const OPTIONS: &str = "the options that are asked for";
 
+/// The name of the certificate.
+const SIGNED: &str = "the module-signing key";
 /// The name of what tells builds with a source package from those without.
 const MODE: &str = "rpmbuild's mode";
 
@@ -71,13 +74,28 @@ impl Fingerprint {
 
     /// Adds the certificate whose key signs the modules: the one that counts is only known when the key has been made.
     pub fn signed_with(&mut self, certificate: &Certificate) {
-        self.0.insert("the module-signing key".into(), certificate.sha256.clone());
+        self.0.insert(SIGNED.into(), certificate.sha256.clone());
     }
 
     /// Whether the other one's packages differ in what was edited only, in options, in the release (not in patches), and in whether there is a source package among them.
     #[must_use]
     pub fn is_variant(&self, other: &Self) -> bool {
         self.differences(other).iter().all(|name| name.starts_with(EDIT) || name == OPTIONS || name == MODE)
+    }
+
+    /// Returns a digest of what all variants have in common, wherever they are built: `work` is the work directory, whose place
+    /// is in arguments and environment. The key that signs is not part of it: each work directory may have its own.
+    #[must_use]
+    pub fn of_all_variants(&self, work: &str) -> String {
+        let varies = |name: &str| name.starts_with(EDIT) || [OPTIONS, MODE, SIGNED].contains(&name);
+        let common = self.0.iter().filter(|(name, _)| !varies(name));
+        let lines = common.flat_map(|(name, value)| {
+            // Who builds is in no package.
+            let lines = value.lines().filter(|line| !line.starts_with("USER=") && !line.starts_with("LOGNAME="));
+            lines.map(move |line| format!("{name}={}", line.replace(work, "{work}")))
+        });
+        let lines: Vec<String> = lines.collect();
+        digest::sha256(lines.join("\n").as_bytes())
     }
 
     /// Names what is not the same in the other one.
@@ -121,6 +139,10 @@ mod tests {
         let edited =
             |bits, source| of(&[("the edit of `config`", bits), (OPTIONS, bits), ("the source package", source)]);
         assert!(edited("1", "a").is_variant(&edited("2", "a")) && !edited("1", "a").is_variant(&edited("1", "b")));
+        let at = |place: &str, name: &str| of(&[("env", &format!("HOME={place}/home\nUSER={place}")), (name, "1")]);
+        let common = |of: &Fingerprint, work: &str| of.of_all_variants(work);
+        assert_eq!(common(&at("/a", OPTIONS), "/a"), common(&at("/b", SIGNED), "/b"));
+        assert_ne!(common(&at("/a", OPTIONS), "/a"), common(&at("/a", "the recipe"), "/a"));
         let patched = of(&[
             ("the edit of `config`", "1"),
             (OPTIONS, "1"),

@@ -179,6 +179,34 @@ fn containers_share_a_directory_a_redis_or_a_web_server() {
 }
 
 #[test]
+fn another_container_goes_on_in_a_tree_that_is_shared() {
+    if !ready() || !require("redis-server") {
+        return;
+    }
+    let redis = Daemon::redis(None);
+    let storage = format!("redis://{}", redis.address());
+    let srpm = Toy::unmodified();
+    let build = |bits: &str, more: &[&str]| {
+        let sandbox = Sandbox::new();
+        let path = sandbox.srpm(&srpm);
+        let said = fleet(&sandbox, &path, bits).args(["--cache", &storage]).args(more).exits(0);
+        let put_back = compiled(&sandbox)["put-back"].as_u64().unwrap_or_default();
+        (said, put_back, sandbox)
+    };
+    let before = redis.keys(None);
+    let (said, put_back, first) = build("20", &[]);
+    assert!(put_back == 0 && redis.keys(None) > before, "{said}");
+    said.does_not_say("not shared");
+    let (said, put_back, second) = build("18", &[]);
+    assert!(put_back > 5, "{said}");
+    assert_eq!(packages(&second), uncached(&second.srpm(&srpm), "18"));
+    // Of another kernel there is none.
+    let (said, put_back, third) = build("18", &["--set", "CONFIG_X25=m"]);
+    assert!(put_back == 0, "{said}");
+    assert_ne!(packages(&third), packages(&first));
+}
+
+#[test]
 fn a_password_is_in_no_log_and_no_result() {
     if !ready() || !require("redis-server") {
         return;

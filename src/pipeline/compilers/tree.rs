@@ -19,10 +19,17 @@ pub fn is_one(top: &Path) -> bool {
     ["Makefile", "scripts/Makefile.build"].iter().all(|name| fs_err::metadata(top.join(name)).is_ok())
 }
 
+/// Returns the tops of the trees below rpmbuild's directory in which a kernel was compiled.
+#[must_use]
+pub fn tops(build: &Path) -> Vec<PathBuf> {
+    let dirs = WalkDir::new(build).min_depth(1).max_depth(2).into_iter().flatten();
+    dirs.map(DirEntry::into_path).filter(|dir| dir.join(KEPT).join(SPANS).is_file()).collect()
+}
+
 /// Returns what an earlier look at a tree found, whichever run that was.
 #[must_use]
 pub fn remembered(top: &Path) -> Option<Tree> {
-    serde_json::from_slice(&fs_err::read(top.join(KEPT).join("tree.json")).ok()?).ok()
+    serde_json::from_slice(&fs_err::read(top.join(KEPT).join(TREE)).ok()?).ok()
 }
 
 /// Returns what is known of a tree. It is looked up once for a run, before anything is made in it.
@@ -60,14 +67,18 @@ pub fn known(settings: &Settings, top: &Path) -> io::Result<Tree> {
     }
     let (run, identity) = (settings.run.clone(), settings.identity.clone());
     let tree = Tree { run, identity, names: digest::hex(&names.finalize()), reading };
-    put(&top.join(KEPT).join("tree.json"), &serde_json::to_vec(&tree)?, None)?;
+    put(&top.join(KEPT).join(TREE), &serde_json::to_vec(&tree)?, None)?;
     Ok(tree)
 }
 
+/// What is known of a tree.
+const TREE: &str = "tree.json";
 /// The list of what saw, or may have seen, what varies.
 const SAW: &str = "saw";
 /// The times at which makes compiled, which the stand-in for make writes down.
 const SPANS: &str = "spans";
+/// All of these: what has to be known of a tree for another kernel to go on in it.
+pub const NOTES: [&str; 3] = [TREE, SAW, SPANS];
 
 /// Writes down that what is compiled to `output` sees what varies, or may see it.
 ///
