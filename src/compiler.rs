@@ -79,6 +79,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The file in which it is written down how long each compilation took.
+    #[must_use]
+    pub fn measured(&self) -> PathBuf {
+        self.dir.join("measured")
+    }
+
     /// The file that is there while the remote storage does not answer.
     #[must_use]
     pub fn without_remote(&self) -> PathBuf {

@@ -14,7 +14,7 @@ use crate::compiler::tree::Tree;
 use crate::compiler::{KEPT, NAMES, PACK, SETTINGS, Settings, TEXT, autoconf};
 use crate::pipeline::compilers::tree;
 use crate::sys::files::Stamp;
-use crate::sys::stand_in;
+use crate::sys::{clock, stand_in};
 
 /// How many directories above the working directory may be the top of the tree, that one included: tools/lib/subcmd and its like.
 const DEEPEST: usize = 6;
@@ -152,7 +152,9 @@ impl<'a> Tools<'a> {
         let source = fs_err::read(&kernel.source).unwrap_or_default();
         let key = Key { names: &tree.names, listed: tree.lists_all(&source) };
         if may_hide(kernel, &source, &arguments) {
+            let from = clock::nanoseconds();
             let (status, complaints) = self.cached(call::hidden(&arguments), &key).run()?;
+            self.measured(from, &kernel.source);
             if let Some(signal) = status.signal() {
                 return Err(io::Error::other(format!("ended by signal {signal}")));
             }
@@ -166,6 +168,14 @@ impl<'a> Tools<'a> {
             tree::saw(Path::new("."), output)?;
         }
         Err(self.cached(arguments, &key).replace())
+    }
+
+    /// Writes down how long a compilation took. Nobody but the trace reads it, so a failure is no error.
+    fn measured(&self, from: u128, source: &Path) {
+        let file = fs_err::File::options().append(true).create(true).open(self.settings.measured());
+        // One call: others write at the same time.
+        let line = format!("{from} {} {}\n", clock::nanoseconds(), source.display());
+        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
     }
 
     /// Preprocesses a kernel's source, as if the text were an object, which ccache then keeps.

@@ -150,6 +150,8 @@ fn at_the_end(context: &mut Context<'_>, gate: &Gate) -> Result<Vec<Finding>, Er
 
 /// Notes what came of a cache, where its time is told, too.
 fn tell_cache(context: &mut Context<'_>, compilers: Option<Compilers>) {
+    let began = context.stopwatch.beginning();
+    context.stopwatch.compilations(compilers.as_ref().map(|it| it.compilations(began)).unwrap_or_default());
     let mut compiled = compilers.and_then(Compilers::finish);
     if let Some(count) = finished::count(&context.plan.layout) {
         let record = compiled.get_or_insert_default();
@@ -162,7 +164,7 @@ fn tell_cache(context: &mut Context<'_>, compilers: Option<Compilers>) {
     let told =
         context.manifest.compiled.as_ref().and_then(|compiled| Some((compiled.statistics?, compiled.why.clone())));
     if let Some((statistics, why)) = told {
-        context.stopwatch.cache(Vec::new(), Cache { hits: statistics.hits, misses: statistics.misses, why });
+        context.stopwatch.cache(Cache { hits: statistics.hits, misses: statistics.misses, why });
     }
 }
 

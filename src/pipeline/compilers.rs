@@ -13,13 +13,14 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::manner::Compiling;
 use crate::command::Command;
-use crate::compiler::cache::Statistics;
+use crate::compiler::cache::{self, Statistics};
 use crate::compiler::{self, NAMES, PACK, Settings, TEXT};
 use crate::digest;
 use crate::event::Reporter;
 use crate::plan::Layout;
 use crate::plan::layout::text;
 use crate::sys::{clock, exec, files, probe};
+use crate::times::trace::Compilation;
 use caching::Caching;
 
 /// Parts of gcc that are programs of their own, beside its driver.
@@ -29,6 +30,7 @@ const PARTS: [&str; 2] = ["cc1", "as"];
 #[derive(Debug)]
 pub struct Compilers {
     caching: Option<Caching>,
+    measured: PathBuf,
     record: Record,
 }
 
@@ -103,7 +105,7 @@ impl Compilers {
         settings.compilers = compilers;
         let written = serde_json::to_vec(&settings).map_err(|error| failed(error.into()))?;
         files::replace_text(&compiler::settings_file(&dir), &written).map_err(failed)?;
-        Ok(Some(Self { caching, record }))
+        Ok(Some(Self { caching, measured: settings.measured(), record }))
     }
 
     /// Looks after the cache while the build runs.
@@ -111,6 +113,14 @@ impl Compilers {
         if let Some(caching) = &mut self.caching {
             caching.tick(reporter);
         }
+    }
+
+    /// Returns the compilations that were measured, of a run that began then, in nanoseconds since 1970.
+    #[must_use]
+    pub fn compilations(&self, began: u128) -> Vec<Compilation> {
+        let measured = fs_err::read_to_string(&self.measured).unwrap_or_default();
+        let log = self.caching.as_ref().map(Caching::log).unwrap_or_default();
+        cache::compilations(&measured, &log, began)
     }
 
     /// Returns how it was compiled; nothing if that was by the compiler alone.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Context, Error};
 use crate::event::{Event, Stage};
 use crate::plan::layout::TRACE;
-use crate::sys::processes;
+use crate::sys::{clock, processes};
 use crate::times::{Cache, Part, Recording, Span, StageSpan, StageTime, Times, trace};
 
 /// The clock of one run, and what it has measured.
@@ -83,9 +83,18 @@ impl Stopwatch {
         self.recording.objects.extend(objects);
     }
 
-    /// Takes what a cache of compilations tells of them: each with its time, and all in one number.
-    pub(super) fn cache(&mut self, compilations: Vec<trace::Compilation>, cache: Cache) {
+    /// When the run began, in nanoseconds since 1970.
+    pub(super) fn beginning(&self) -> u128 {
+        clock::nanoseconds().saturating_sub(self.began.elapsed().as_nanos())
+    }
+
+    /// Takes compilations that were measured.
+    pub(super) fn compilations(&mut self, compilations: Vec<trace::Compilation>) {
         self.recording.compilations.extend(compilations);
+    }
+
+    /// Takes what a cache of compilations did.
+    pub(super) fn cache(&mut self, cache: Cache) {
         self.recording.cache = Some(cache);
     }
 
