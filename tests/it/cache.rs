@@ -70,6 +70,14 @@ fn another_table_takes_all_but_what_sees_it() {
         };
         assert!(of("lib/libcrc32c.c") && !of("net/netfilter/ipvs/ip_vs_conn.c"), "{log}");
         assert_eq!(packages(&sandbox), uncached(&srpm, "18"));
+        // The trace has both, each with its time.
+        let trace: Value = serde_json::from_slice(&fs_err::read(sandbox.out().join("trace.json")).unwrap()).unwrap();
+        let events = trace["traceEvents"].as_array().unwrap();
+        let of = |name: &str| events.iter().find(|event| event["name"] == name && event["ph"] == "X").cloned();
+        for name in ["lib/libcrc32c.c", "net/netfilter/ipvs/ip_vs_core.c"] {
+            let slice = of(name).unwrap_or_else(|| panic!("{name} in {events:?}"));
+            assert!(slice["dur"].as_f64().unwrap() > 0.0, "{slice}");
+        }
     }
 }
 
