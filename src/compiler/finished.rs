@@ -30,12 +30,6 @@ pub fn options(config: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether files were compiled with debugging information, which holds the place of the tree unless that is mapped.
-#[must_use]
-pub fn has_debug_info(config: &str) -> bool {
-    config.lines().any(|line| line == "CONFIG_DEBUG_INFO=y")
-}
-
 /// Whether two trees were compiled by the same compiler, and `#include` can find the same names in both.
 #[must_use]
 pub fn same_ground(one: &Tree, other: &Tree) -> bool {
@@ -115,7 +109,6 @@ mod tests {
         ] {
             assert!(!same_options(CONFIG, &other.replace(from, to)), "{to}");
         }
-        assert!(has_debug_info("CONFIG_DEBUG_INFO=y\n") && !has_debug_info("CONFIG_DEBUG_INFO_NONE=y\n"));
         let tree =
             |names: &str, identity: &str| Tree { names: names.into(), identity: identity.into(), ..Tree::default() };
         assert!(same_ground(&tree("a", "b"), &tree("a", "b")));

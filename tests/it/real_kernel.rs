@@ -31,8 +31,9 @@ fn linux_has_the_table_that_was_asked_for_and_the_stock_one_has_its_own() {
     let sandbox = Sandbox::new();
     let srpm = pack(&sandbox.path().join("in"));
     let (asked, stock) = (sandbox.out().join("asked"), sandbox.out().join("stock"));
-    let build =
-        |bits: &str, out: &Path| sandbox.ipvs(&srpm, bits).instead("--out", out).args(["--boot", "--cache", "local"]);
+    let build = |bits: &str, out: &Path| {
+        sandbox.ipvs(&srpm, bits).instead("--out", out).args(["--profile", "fleet", "--boot", "--cache", "local"])
+    };
     patiently(build("12", &stock).args(["--mode", "ba"])).prints("Connection hash table configured (size=4096,");
     let outcome = patiently(build("20", &asked));
     println!("{outcome}");
@@ -113,8 +114,8 @@ fn it_is_the_same_in_another_place_on_another_day(srpm: &Path, asked: &Path, mad
     let srpm = place.input(srpm.file_name().unwrap().to_str().unwrap(), fs_err::read(srpm).unwrap());
     let rpmbuild = place.fake("rpmbuild", "exec faketime -f +40d /usr/bin/rpmbuild \"$@\"");
     let key = |name: &str| place.input(name, fs_err::read(made_in.work().join("signing").join(name)).unwrap());
-    let kbuild = place.ipvs(&srpm, "20").arg("--sign-key").arg(key("key.pem")).arg("--sign-cert").arg(key("cert.pem"));
-    patiently(kbuild.fakes([&rpmbuild]));
+    let kbuild = place.ipvs(&srpm, "20").args(["--profile", "fleet"]).fakes([&rpmbuild]);
+    patiently(kbuild.arg("--sign-key").arg(key("key.pem")).arg("--sign-cert").arg(key("cert.pem")));
     assert_eq!(names(&place.out()), names(asked));
     for name in names(asked) {
         let difference = kbuild::proof::difference::first(&asked.join(&name), &place.out().join(&name)).unwrap();
