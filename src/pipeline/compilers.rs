@@ -161,7 +161,8 @@ fn identity(gcc: &Path, command: &Command) -> Result<String, Error> {
 }
 
 /// Whether no package of debugging information is made: what makes one looks for the tree's own place in it.
-fn is_without_debuginfo(command: &Command) -> bool {
+#[must_use]
+pub fn is_without_debuginfo(command: &Command) -> bool {
     command.args.windows(2).any(|pair| pair == ["--without", "debuginfo"])
 }
 

@@ -111,6 +111,19 @@ fn several_values_go_on_in_one_tree_without_being_asked() {
 }
 
 #[test]
+fn several_values_with_debuginfo_packages_have_a_cache_instead() {
+    if !ready() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    let said = sandbox.ipvs(&srpm, "18,20").exits(0);
+    said.says("ccache").does_not_say("were put back");
+    let second = manifest(&sandbox.out().join("ipvs_20bit"))["compiled"]["statistics"]["hits"].clone();
+    assert!(second.as_u64().unwrap() > 0, "{second}");
+}
+
+#[test]
 fn a_tree_is_not_gone_on_in_if_more_is_another_one() {
     if !require("rpmbuild") {
         return;

@@ -34,7 +34,7 @@ pub fn shown(word: &str, after: bool) -> String {
 pub struct Compile {
     /// Keep what is compiled for kernels that are almost the same: off, tree (in the finished tree, for the next one), local
     /// (there, and by ccache in the work directory), or there and in a storage that machines share: redis://HOST,
-    /// http://HOST/PATH, file:/DIRECTORY [default: tree with several --bits, else off]
+    /// http://HOST/PATH, file:/DIRECTORY [default: tree with several --bits (local with debuginfo packages, if ccache is there), else off]
     #[expect(clippy::doc_markdown, reason = "the help text shows URLs as they are typed")]
     #[arg(long, value_name = "WHERE", env = "KBUILD_CACHE", hide_env_values = true)]
     pub cache: Option<Wanted>,
