@@ -22,6 +22,7 @@ pub mod render;
 mod reproducible;
 mod request;
 mod settings;
+mod share;
 mod signing;
 mod size;
 mod status;
@@ -67,10 +68,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     {
         return finish(worker::run(), Format::Human);
     }
-    if let [_, first, kept, build, tree] = arguments.as_slice()
+    if let [_, first, kind, kept, build, tree] = arguments.as_slice()
         && first == thaw::NAME
     {
-        return finish(thaw::run(kept, build, tree), Format::Human);
+        return finish(thaw::run(kind, [kept, build, tree]), Format::Human);
+    }
+    if let [_, first, build, tree] = arguments.as_slice()
+        && first == share::NAME
+    {
+        return finish(share::run(build, tree), Format::Human);
     }
     if let [_, first, work, place, words @ ..] = arguments.as_slice()
         && first == by_hand::NAME

@@ -11,6 +11,7 @@
 pub mod autoconf;
 pub mod cache;
 pub mod call;
+pub mod finished;
 pub mod tree;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,10 @@ pub const SETTINGS: &str = "KB_COMPILER";
 pub const NAMES: [&str; 2] = ["gcc", "cc"];
 /// The directory with the compiler's second name: there it makes preprocessed text where ccache expects an object.
 pub const TEXT: &str = "text";
+/// The directory with another second name: there it packs a tree where ccache expects an object.
+pub const PACK: &str = "pack";
+/// Names the tree that is to be packed.
+pub const PACKED: &str = "KB_PACK";
 /// What the wrapper keeps in the top of a kernel's tree. Kernel specs package `include` and `scripts`, but nothing of that
 /// name.
 pub const KEPT: &str = ".kbuild";
@@ -55,6 +60,12 @@ pub struct Settings {
     pub identity: String,
     /// Whether the compiler knows `-fdebug-prefix-map` (gcc 4.3 and later), and paths may be mapped.
     pub maps: bool,
+    /// Whether it is to be found out which files see what varies.
+    pub hides: bool,
+    /// What tells builds apart whose trees others may take from the shared storage, if there is one.
+    pub shared: Option<String>,
+    /// Whether nothing is put there.
+    pub read_only: bool,
     /// ccache, if there is a cache.
     pub ccache: Option<PathBuf>,
     /// What ccache is told by its environment.
@@ -68,6 +79,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The file in which it is written down how long each compilation took.
+    #[must_use]
+    pub fn measured(&self) -> PathBuf {
+        self.dir.join("measured")
+    }
+
     /// The file that is there while the remote storage does not answer.
     #[must_use]
     pub fn without_remote(&self) -> PathBuf {

@@ -10,6 +10,7 @@ pub mod compilers;
 mod edit;
 pub mod error;
 pub mod fetch;
+pub mod finished;
 pub mod gate;
 pub mod handover;
 pub mod install;
@@ -45,13 +46,13 @@ pub use prove::verify as verify_packages;
 
 use crate::event::{Event, Reporter, Stage, Unit};
 use crate::plan::fingerprint::Fingerprint;
-use crate::plan::layout::TRACE;
+use crate::plan::layout::text;
 use crate::plan::step::Moment;
 use crate::plan::{Layout, Plan, Step};
 use crate::proof::Finding;
 use crate::sys::signal::Cancel;
 use crate::sys::{files, lock, processes, user};
-use ledger::Packages;
+use ledger::{Built, Packages};
 use log::Log;
 use manifest::{Manifest, StageRecord, Status};
 use out::Out;
@@ -66,6 +67,8 @@ struct Context<'a> {
     out: &'a mut dyn Out,
     manifest: &'a mut Manifest,
     stopwatch: &'a mut Stopwatch,
+    /// What tells builds apart whose trees may be taken by others.
+    shared: Option<String>,
 }
 
 impl Context<'_> {
@@ -79,6 +82,7 @@ impl Context<'_> {
             out: &mut *self.out,
             manifest: &mut *self.manifest,
             stopwatch: &mut *self.stopwatch,
+            shared: self.shared.clone(),
         }
     }
 
@@ -197,8 +201,16 @@ pub fn run(
     }
     let mut manifest = Manifest::new(plan);
     let mut stopwatch = Stopwatch::new(&manner.before);
-    let mut context =
-        Context { plan, manner, reporter, cancel, out, manifest: &mut manifest, stopwatch: &mut stopwatch };
+    let mut context = Context {
+        plan,
+        manner,
+        reporter,
+        cancel,
+        out,
+        manifest: &mut manifest,
+        stopwatch: &mut stopwatch,
+        shared: None,
+    };
     let (outcome, why) = all(&mut context);
     signing::end(plan);
     if let Err(error) = &outcome {
@@ -212,7 +224,7 @@ pub fn run(
     } else {
         context.manifest.status = Status::Done;
     }
-    let told = tell_times(&mut context);
+    let told = stopwatch::tell(&mut context);
     let written = context.write_manifest().and(told);
     ledger::last(layout, context.manifest, why.as_deref());
     outcome.and(written)?;
@@ -226,22 +238,10 @@ fn all(context: &mut Context<'_>) -> (Result<(), Error>, Option<String>) {
         Err(error) => return (Err(error), None),
     }
     let fingerprint = ledger::fingerprint(context.plan, context.manifest);
+    context.shared = fingerprint.as_ref().map(|it| it.of_all_variants(&text(&context.plan.layout.work)));
     let packages = Packages::choose(context.plan, fingerprint.as_ref(), context.manner, context.reporter);
     let outcome = stages(&packages, fingerprint.as_ref(), context);
     (outcome, packages.why().map(str::to_owned))
-}
-
-/// Says where the time went: to whoever watches, in the manifest, and as a trace among the results.
-fn tell_times(context: &mut Context<'_>) -> Result<(), Error> {
-    let times = context.stopwatch.times();
-    context.reporter.report(&Event::Times { times: times.clone() });
-    context.manifest.times = Some(times);
-    let failed = |source| Error::io("the trace cannot be written", source);
-    let text =
-        serde_json::to_vec(&context.stopwatch.trace(&context.manifest.nvr)).map_err(|error| failed(error.into()))?;
-    let written = context.out.put(TRACE, text.len() as u64, &mut text.as_slice()).map_err(failed)?;
-    context.manifest.add(TRACE, written);
-    Ok(())
 }
 
 /// Runs the steps; those that packages of an earlier run make needless are left out.
@@ -250,6 +250,7 @@ fn stages(packages: &Packages, fingerprint: Option<&Fingerprint>, context: &mut 
     if let Packages::Taken { built, .. } = packages {
         built.tell(context.manifest);
     } else {
+        let built = Built::read(layout);
         ledger::forget(layout)?;
         let resumed = match fingerprint.filter(|_| context.manner.resume) {
             Some(fingerprint) => resume::keep(layout, fingerprint, context.reporter)?,
@@ -258,6 +259,10 @@ fn stages(packages: &Packages, fingerprint: Option<&Fingerprint>, context: &mut 
         if !resumed {
             resume::end(layout)?;
             signing::begin(layout)?;
+        }
+        match fingerprint.filter(|_| !resumed && !context.manner.fresh && context.manner.compiling.trees) {
+            Some(fingerprint) => finished::keep(layout, built.as_ref(), fingerprint, context.reporter)?,
+            None => finished::end(layout)?,
         }
     }
     remove_logs(context.plan, packages)?;
@@ -276,6 +281,7 @@ fn stages(packages: &Packages, fingerprint: Option<&Fingerprint>, context: &mut 
         if let Some(fingerprint) = building {
             ledger::remember(layout, fingerprint, context.manifest)?;
             resume::end(layout)?;
+            finished::end(layout)?;
             signing::begin(layout)?;
             masquerade::off(layout)?;
         }

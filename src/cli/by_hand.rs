@@ -31,11 +31,7 @@ pub(super) fn run(
     let host = |source| Error::Host { what: "the program cannot be run".into(), source };
     let [program, arguments @ ..] = words else { return Err(failed("expected a program after the cache")) };
     let cache: Cache = place.to_string_lossy().parse().map_err(|error| Error::Usage(format!("{error}")))?;
-    let compiling = Compiling {
-        cached: cache != Cache::Off,
-        remote: if let Cache::Remote(remote) = cache { Some(remote) } else { None },
-        ..Compiling::default()
-    };
+    let compiling = Compiling::with(cache);
     let layout = Layout { work: work.into(), out: PathBuf::new() };
     for dir in [layout.logs(), layout.home()] {
         fs_err::create_dir_all(dir).map_err(host)?;
@@ -45,7 +41,7 @@ pub(super) fn run(
     let program = probe::find(&path, &text(Path::new(program))).ok_or_else(|| failed("no such program is on PATH"))?;
     let mut command = Command::new(program).with_env(env).in_dir(stand_in::directory().map_err(host)?);
     command.args = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let compilers = Compilers::new(&layout, &command, &compiling, reporter)?;
+    let compilers = Compilers::new(&layout, &command, &compiling, None, reporter)?;
     let mut compilers = compilers.ok_or_else(|| failed("there is no compiler on PATH"))?;
     command.env.extend(compiler::environment(&layout.compilers(), &path));
     let end = exec::watch(&command, &Cancel::install().map_err(host)?, |moment| {

@@ -5,19 +5,19 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use sha2::{Digest, Sha256};
-use walkdir::{DirEntry, WalkDir};
-
+use super::share;
 use crate::compiler::call::{self, Call, Kernel};
-use crate::compiler::tree::{self, Tree};
-use crate::compiler::{KEPT, NAMES, SETTINGS, Settings, TEXT, autoconf};
-use crate::digest;
+use crate::compiler::tree::Tree;
+use crate::compiler::{KEPT, NAMES, PACK, SETTINGS, Settings, TEXT, autoconf};
+use crate::pipeline::compilers::tree;
 use crate::sys::files::Stamp;
-use crate::sys::stand_in;
+use crate::sys::{clock, stand_in};
 
+/// How many directories above the working directory may be the top of the tree, that one included: tools/lib/subcmd and its like.
+const DEEPEST: usize = 6;
 /// What a shell says when a program cannot be started.
 const NOT_STARTED: u8 = 126;
 
@@ -42,26 +42,31 @@ pub(super) fn run(name: &str, program: &Path, arguments: &[OsString]) -> ExitCod
         return failed(&io::Error::other("this compiler was not there when the build began"));
     };
     let tools = Tools { settings: &settings, compiler };
-    if program.parent().and_then(Path::file_name) == Some(OsStr::new(TEXT)) {
-        return failed(&plain(compiler, call::as_preprocessing(arguments)).replace());
+    match program.parent().and_then(Path::file_name).and_then(OsStr::to_str) {
+        Some(TEXT) => return failed(&plain(compiler, call::as_preprocessing(arguments)).replace()),
+        Some(PACK) => return share::as_compiler(arguments).unwrap_or_else(|error| failed(&error)),
+        _ => {}
     }
-    let tree = if settings.ccache.is_some() && is_tree() {
+    let here = Path::new(".");
+    let tree = if settings.hides && tree::is_one(here) {
         // The first question that make asks in a tree comes before anything is made there. If this fails, it is tried again.
-        tools.tree().ok()
+        tree::known(&settings, here).ok()
     } else {
         None
     };
     let done = match (Call::read(arguments), tree) {
-        (Call::Plain, _) => Err(tools.cached(arguments.to_vec(), &Key::default()).replace()),
+        (Call::Plain, _) => {
+            tools.relative_below(arguments).and_then(|it| Err(tools.cached(it, &Key::default()).replace()))
+        }
         (Call::Kernel(kernel), Some(tree)) => tools.kernel(&kernel, &tree, arguments),
         (Call::Kernel(_), None) => tools.relative(arguments).and_then(|it| Err(tools.uncached(it).replace())),
-        (Call::Text(kernel), Some(tree)) => tools.text(&kernel, &tree, arguments),
+        (Call::Text(kernel), Some(tree)) if settings.ccache.is_some() => tools.text(&kernel, &tree, arguments),
         (Call::Other | Call::Text(_), _) => Err(plain(compiler, arguments.to_vec()).replace()),
     };
     done.unwrap_or_else(|error| failed(&error))
 }
 
-fn settings() -> Option<Settings> {
+pub(super) fn settings() -> Option<Settings> {
     let path = stand_in::variable(SETTINGS)?;
     serde_json::from_slice(&fs_err::read(path).ok()?).ok()
 }
@@ -124,7 +129,18 @@ impl<'a> Tools<'a> {
     }
 
     fn relative(&self, arguments: &[OsString]) -> io::Result<Vec<OsString>> {
-        Ok(call::relative(arguments, &stand_in::directory()?, self.settings.maps))
+        Ok(call::relative(arguments, &stand_in::directory()?, "", self.settings.maps))
+    }
+
+    /// The same for a part of a program that the build itself runs, in whichever directory of the tree that is; as it is where
+    /// its place is to be seen.
+    fn relative_below(&self, arguments: &[OsString]) -> io::Result<Vec<OsString>> {
+        let here = stand_in::directory()?;
+        let top = here.ancestors().take(DEEPEST).enumerate().find(|(_, dir)| tree::is_one(dir));
+        Ok(match top.filter(|_| self.settings.maps) {
+            Some((depth, top)) => call::relative(arguments, top, &vec![".."; depth].join("/"), true),
+            None => arguments.to_vec(),
+        })
     }
 
     /// Compiles a kernel's source, at first with a header in which nothing is that varies.
@@ -136,7 +152,9 @@ impl<'a> Tools<'a> {
         let source = fs_err::read(&kernel.source).unwrap_or_default();
         let key = Key { names: &tree.names, listed: tree.lists_all(&source) };
         if may_hide(kernel, &source, &arguments) {
+            let from = clock::nanoseconds();
             let (status, complaints) = self.cached(call::hidden(&arguments), &key).run()?;
+            self.measured(from, &kernel.source);
             if let Some(signal) = status.signal() {
                 return Err(io::Error::other(format!("ended by signal {signal}")));
             }
@@ -146,7 +164,18 @@ impl<'a> Tools<'a> {
             }
         }
         // It sees what varies, or it has an error: the kernel's own way shows which.
+        if let Some(output) = &kernel.output {
+            tree::saw(Path::new("."), output)?;
+        }
         Err(self.cached(arguments, &key).replace())
+    }
+
+    /// Writes down how long a compilation took. Nobody but the trace reads it, so a failure is no error.
+    fn measured(&self, from: u128, source: &Path) {
+        let file = fs_err::File::options().append(true).create(true).open(self.settings.measured());
+        // One call: others write at the same time.
+        let line = format!("{from} {} {}\n", clock::nanoseconds(), source.display());
+        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
     }
 
     /// Preprocesses a kernel's source, as if the text were an object, which ccache then keeps.
@@ -172,47 +201,6 @@ impl<'a> Tools<'a> {
         }
         Err(plain(self.compiler, arguments.to_vec()).replace())
     }
-
-    /// Returns what is known of the tree, looked up once for a run, before anything is made.
-    ///
-    /// ccache looks at every file that was read, but not whether there is now another of that name in a directory that
-    /// comes before (ccache's manual, "The direct mode"). Which headers are made that may hide others is said in the files
-    /// named Kbuild, which are read.
-    fn tree(&self) -> io::Result<Tree> {
-        let place = Path::new(KEPT).join(format!("tree-{}.json", self.settings.run));
-        if let Some(tree) = fs_err::read(&place).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
-            return Ok(tree);
-        }
-        let (mut names, mut reading) = (Sha256::new(), Vec::new());
-        let is_made = |entry: &DirEntry| {
-            entry.file_type().is_dir() && matches!(entry.file_name().to_str(), Some("generated" | KEPT))
-        };
-        for entry in WalkDir::new(".").sort_by_file_name().into_iter().filter_entry(|entry| !is_made(entry)) {
-            let entry = entry?;
-            let path = entry.path();
-            let is_list = path.file_name() == Some(OsStr::new("Kbuild"));
-            let is_included = tree::is_included(&path.to_string_lossy());
-            if !entry.file_type().is_file() || !(is_list || is_included) {
-                continue;
-            }
-            names.update(path.as_os_str().as_encoded_bytes());
-            names.update([0]);
-            let text = fs_err::read(path)?;
-            if is_list {
-                names.update(&text);
-            } else if tree::reads(&text) {
-                reading.push(entry.file_name().to_string_lossy().into_owned());
-            }
-        }
-        let tree = Tree { names: digest::hex(&names.finalize()), reading };
-        put(&place, &serde_json::to_vec(&tree)?, None)?;
-        Ok(tree)
-    }
-}
-
-/// Whether the working directory is the top of a kernel's tree.
-fn is_tree() -> bool {
-    ["Makefile", "scripts/Makefile.build"].iter().all(|name| fs_err::metadata(name).is_ok())
 }
 
 /// Whether a source may be compiled without what varies: nothing is known that names it, and the header is there.
@@ -233,20 +221,8 @@ fn hide(kernel: &Kernel) -> io::Result<bool> {
         if !autoconf::is_plain(&text) {
             return Ok(false);
         }
-        put(&place, autoconf::hide(&text).as_bytes(), Some(original))?;
+        tree::put(&place, autoconf::hide(&text).as_bytes(), Some(original))?;
         return Ok(true);
     }
     Ok(false)
-}
-
-/// Puts a file into place as a whole, with that time; others may do the same at once.
-fn put(place: &Path, text: &[u8], stamp: Option<Stamp>) -> io::Result<()> {
-    let dir = place.parent().unwrap_or(place);
-    fs_err::create_dir_all(dir)?;
-    let unfinished: PathBuf = dir.join(format!("new-{}", std::process::id()));
-    fs_err::write(&unfinished, text)?;
-    if let Some(stamp) = stamp {
-        stamp.set(&unfinished)?;
-    }
-    fs_err::rename(&unfinished, place)
 }

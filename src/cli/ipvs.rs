@@ -10,9 +10,14 @@ use super::prepare::Prepared;
 use super::render::Format;
 use super::vouch::Locked;
 use super::{Edge, Output, preflight, prepare, reproducible, worker};
+use crate::command::Command;
+use crate::compiler::cache::Cache;
 use crate::error::Error;
 use crate::event::{Event, Stage};
+use crate::pipeline::compilers::is_without_debuginfo;
+use crate::pipeline::ledger::build_command;
 use crate::pipeline::manifest::Manifest;
+use crate::pipeline::manner::Compiling;
 use crate::pipeline::out::Directory;
 use crate::pipeline::{self, Manner, Workplace, handover};
 use crate::plan::layout::{INSTALL, text};
@@ -44,6 +49,9 @@ pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
     let reporter = &*edge.reporter;
     let mut manner = args.running.manner(plans.len());
     manner.before = edge.before.take();
+    if args.running.compile.cache.is_none() {
+        share_between(&plans, &mut manner);
+    }
     if let Some(plan) = plans.first() {
         plan.notes.iter().for_each(|note| reporter.note(note.clone()));
         plan.warnings.iter().for_each(|warning| reporter.warn(warning.clone()));
@@ -78,6 +86,18 @@ pub(super) fn run(edge: &Edge, args: &Build) -> Result<Output, Error> {
         reporter.report(&Event::Variants { variants });
     }
     Ok(Output::text(output))
+}
+
+/// Several kernels go on in one tree, unless somebody said otherwise; where debuginfo packages forbid that, ccache has what is the
+/// same, if it is there.
+fn share_between(plans: &[Plan], manner: &mut Manner) {
+    let needs_cache = |command: &Command| {
+        let path = command.env.get("PATH").map_or("", String::as_str);
+        !is_without_debuginfo(command) && probe::find(path, "ccache").is_some()
+    };
+    if plans.len() > 1 && plans.iter().filter_map(build_command).any(needs_cache) {
+        manner.compiling = Compiling { hosts: manner.compiling.hosts.clone(), ..Compiling::with(Cache::Local) };
+    }
 }
 
 /// Runs one plan, as the user that it names.

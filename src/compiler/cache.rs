@@ -1,10 +1,14 @@
 //! ccache, as kbuild uses it: where it keeps what it has, and what it is told.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::times::trace::Compilation;
 
 /// A version of ccache: its first two numbers.
 pub type Version = (u32, u32);
@@ -26,7 +30,9 @@ const INODES: Version = (4, 0);
 pub enum Cache {
     /// Nowhere.
     Off,
-    /// In the work directory.
+    /// In the finished tree, for the next kernel that is almost the same.
+    Tree,
+    /// There, and by ccache in the work directory.
     Local,
     /// There, and in a storage that others share.
     Remote(Remote),
@@ -39,7 +45,7 @@ pub struct Remote(String);
 
 /// Why a place for compiled files is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected off, local, redis://HOST, http://HOST/PATH or file:/DIRECTORY, found `{0}`")]
+#[error("expected off, tree, local, redis://HOST, http://HOST/PATH or file:/DIRECTORY, found `{0}`")]
 pub struct NoCache(String);
 
 impl FromStr for Cache {
@@ -51,6 +57,7 @@ impl FromStr for Cache {
         let wrong = || NoCache(Remote(text.to_owned()).to_string());
         match text {
             "off" => return Ok(Self::Off),
+            "tree" => return Ok(Self::Tree),
             "local" => return Ok(Self::Local),
             _ => {}
         }
@@ -233,6 +240,38 @@ impl Statistics {
     }
 }
 
+/// Returns the compilations of a run that were measured. `measured` is what the program before gcc wrote down, a line each: from
+/// when to when, in nanoseconds since 1970, and the source; `log` is ccache's statistics log, or nothing; `began` is when the run
+/// began, in nanoseconds since 1970.
+#[must_use]
+pub fn compilations(measured: &str, log: &str, began: u128) -> Vec<Compilation> {
+    // The first of a source is its object, a second one what genksyms reads.
+    let (mut hits, mut source) = (BTreeMap::new(), "");
+    for line in log.lines() {
+        match line.strip_prefix("# ") {
+            Some(name) => source = name,
+            None if line.ends_with("_cache_hit") => drop(hits.entry(source).or_insert(true)),
+            None if line == "cache_miss" => drop(hits.entry(source).or_insert(false)),
+            None => {}
+        }
+    }
+    let lines = measured.lines().filter_map(|line| {
+        let (from, rest) = line.split_once(' ')?;
+        let (to, file) = rest.split_once(' ')?;
+        Some((from.parse::<u128>().ok()?, to.parse::<u128>().ok()?, file))
+    });
+    let seconds =
+        |from: u128, to: u128| Duration::from_nanos(u64::try_from(to.saturating_sub(from)).unwrap_or(0)).as_secs_f64();
+    lines
+        .map(|(from, to, file)| Compilation {
+            start: seconds(began, from),
+            seconds: seconds(from, to),
+            file: file.to_owned(),
+            hit: hits.get(file).copied().unwrap_or(false),
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,6 +292,7 @@ mod tests {
         }
         assert_eq!("off".parse(), Ok(Cache::Off));
         assert_eq!("local".parse(), Ok(Cache::Local));
+        assert_eq!("tree".parse(), Ok(Cache::Tree));
         for wrong in
             ["", "redis://", "redis://u:p@", "https://h", "file:x", "redis://h|read-only", "redis://h x", "/dir"]
         {
@@ -290,6 +330,16 @@ mod tests {
         assert_eq!(value(&middle, "CCACHE_SECONDARY_STORAGE").as_deref(), Some(url));
         assert_eq!(value(&new, "CCACHE_REMOTE_STORAGE").as_deref(), Some(url));
         assert_eq!((new.remote, new.log), (vec!["CCACHE_REMOTE_STORAGE".to_owned()], Some("/l".into())));
+    }
+
+    #[test]
+    fn compilations_are_told_with_their_times() {
+        let log = "# net/a.c\ncache_miss\ndirect_cache_miss\n# net/b.c\ndirect_cache_hit\nlocal_storage_hit\n# net/b.c\ncache_miss\n";
+        let measured = "3000000000 3500000000 net/a.c\n2500000000 2750000000 net/b.c\nhalf\n1 x y\n";
+        let found = compilations(measured, log, 2_000_000_000);
+        let of = |start, seconds, file: &str, hit| Compilation { start, seconds, file: file.into(), hit };
+        assert_eq!(found, [of(1.0, 0.5, "net/a.c", false), of(0.5, 0.25, "net/b.c", true)]);
+        assert!(!compilations(measured, "", 0)[1].hit);
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub enum Call {
 pub struct Kernel {
     /// The source, as it was given.
     pub source: PathBuf,
+    /// What it is compiled to, if to a file.
+    pub output: Option<PathBuf>,
     /// Where `autoconf.h` is, below the working directory, in the order in which it is to be looked for.
     pub autoconf: Vec<&'static str>,
 }
@@ -87,7 +89,8 @@ impl Call {
         }
         let [source] = sources.as_slice() else { return Self::Other };
         let is_source = [".c", ".S"].iter().any(|ending| source.ends_with(ending.as_bytes()));
-        let kernel = Kernel { source: PathBuf::from(OsStr::from_bytes(source)), autoconf };
+        let path = |bytes| PathBuf::from(OsStr::from_bytes(bytes));
+        let kernel = Kernel { source: path(source), output: output.map(path), autoconf };
         let is_in_kernel = is_source && !kernel.autoconf.is_empty();
         match (compiles, preprocesses, output) {
             (false, true, None) if is_in_kernel && for_versions => Self::Text(kernel),
@@ -129,19 +132,22 @@ pub fn as_preprocessing(arguments: &[OsString]) -> Vec<OsString> {
     arguments.iter().map(|argument| if argument.as_bytes() == b"-c" { "-E".into() } else { argument.clone() }).collect()
 }
 
-/// Returns the arguments with paths below `tree`, the working directory, made relative to it, and with the tree's own place
-/// left out of debugging information if the compiler can do that.
+/// Returns the arguments with paths below `top` made relative to the working directory, and with the tree's own place left out of
+/// debugging information if the compiler can do that. `up` is the way from the working directory to the top: nothing in the top
+/// itself, else `..` or `../..` and so on.
 ///
-/// The kernel's Makefile gives directories of headers with the tree's whole path until Linux 3.15 (`srctree := $(CURDIR)`), and
-/// the tree's name has the release in it.
+/// The kernel's Makefile gives directories of headers with the tree's whole path until Linux 3.15 (`srctree := $(CURDIR)`), that
+/// of tools/ still does, and the tree's name has the release in it.
 #[must_use]
-pub fn relative(arguments: &[OsString], tree: &Path, maps: bool) -> Vec<OsString> {
-    let top = tree.as_os_str().as_bytes();
+pub fn relative(arguments: &[OsString], top: &Path, up: &str, maps: bool) -> Vec<OsString> {
+    let top = top.as_os_str().as_bytes();
     let below = |path: &[u8]| -> Option<Vec<u8>> {
         let rest = path.strip_prefix(top)?;
-        match rest {
-            [] | [b'/'] => Some(b".".to_vec()),
-            [b'/', rest @ ..] => Some(rest.to_vec()),
+        match (rest, up) {
+            ([] | [b'/'], "") => Some(b".".to_vec()),
+            ([] | [b'/'], _) => Some(up.into()),
+            ([b'/', rest @ ..], "") => Some(rest.to_vec()),
+            ([b'/', ..], _) => Some([up.as_bytes(), rest].concat()),
             _ => None,
         }
     };
@@ -201,11 +207,14 @@ mod tests {
 
     #[test]
     fn calls_are_told_apart() {
-        let kernel =
-            |autoconf: &[&'static str]| Call::Kernel(Kernel { source: "net/x.c".into(), autoconf: autoconf.to_vec() });
-        assert_eq!(Call::read(&words(NEW)), kernel(&AUTOCONF));
-        assert_eq!(Call::read(&words(OLD)), kernel(&AUTOCONF[1..]));
-        assert_eq!(Call::read(&words(&OLD.replace("linux/auto", "generated/auto"))), kernel(&AUTOCONF[..1]));
+        let kernel = |output: &str, autoconf: &[&'static str]| {
+            let output = Some(output.into());
+            Call::Kernel(Kernel { source: "net/x.c".into(), output, autoconf: autoconf.to_vec() })
+        };
+        assert_eq!(Call::read(&words(NEW)), kernel("net/x.o", &AUTOCONF));
+        assert_eq!(Call::read(&words(OLD)), kernel("net/.tmp_x.o", &AUTOCONF[1..]));
+        let renamed = OLD.replace("linux/auto", "generated/auto");
+        assert_eq!(Call::read(&words(&renamed)), kernel("net/.tmp_x.o", &AUTOCONF[..1]));
         assert_eq!(Call::read(&words("-Wall -c -o scripts/mod/modpost.o scripts/mod/modpost.c")), Call::Plain);
         for other in [
             "--version",
@@ -227,7 +236,8 @@ mod tests {
             assert_eq!(Call::read(&words(&NEW.replace(" -c ", &format!(" {what} ")))), Call::Other);
         }
         let text = NEW.replace(" -c -o net/x.o", "");
-        let Call::Kernel(kernel) = Call::read(&words(NEW)) else { panic!() };
+        let Call::Kernel(mut kernel) = Call::read(&words(NEW)) else { panic!() };
+        kernel.output = None;
         assert_eq!(Call::read(&words(&format!("-E -D__GENKSYMS__ {text}"))), Call::Text(kernel));
         assert_eq!(Call::read(&words(&format!("-E {text}"))), Call::Other);
         let asked = words(&format!("-E -D__GENKSYMS__ {text}"));
@@ -246,13 +256,17 @@ mod tests {
         let tree = Path::new("/b/linux-1.el6");
         let mapped = " -fdebug-prefix-map=/b/linux-1.el6=/usr/src/linux";
         let shorter = OLD.replace("-I/b/linux-1.el6/arch", "-Iarch");
-        assert_eq!(text(relative(&words(OLD), tree, true)), format!("{shorter}{mapped}"));
-        assert_eq!(text(relative(&words(OLD), tree, false)), shorter);
-        assert_eq!(text(relative(&words(&OLD.replace(" -g", "")), tree, true)), shorter.replace(" -g", ""));
+        assert_eq!(text(relative(&words(OLD), tree, "", true)), format!("{shorter}{mapped}"));
+        assert_eq!(text(relative(&words(OLD), tree, "", false)), shorter);
+        assert_eq!(text(relative(&words(&OLD.replace(" -g", "")), tree, "", true)), shorter.replace(" -g", ""));
         assert_eq!(
-            text(relative(&words("-I/b/linux-1.el6 -I/b/linux-1.el6.x/y"), tree, true)),
+            text(relative(&words("-I/b/linux-1.el6 -I/b/linux-1.el6.x/y"), tree, "", true)),
             "-I. -I/b/linux-1.el6.x/y"
         );
+        let tool =
+            words("-g -I/b/linux-1.el6/tools/include -I/b/linux-1.el6 -c -o /b/linux-1.el6/tools/objtool/a.o a.c");
+        let expected = format!("-g -I../../tools/include -I../.. -c -o ../../tools/objtool/a.o a.c{mapped}");
+        assert_eq!(text(relative(&tool, tree, "../..", true)), expected);
         assert_eq!(
             text(hidden(&words(OLD))),
             format!("-I.kbuild/include {}", OLD.replace("include include/", "include .kbuild/include/"))

@@ -11,6 +11,10 @@ const MADE: [&str; 5] = ["autoconf.h", "utsrelease.h", "compile.h", "version.h",
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Tree {
+    /// The run that looked.
+    pub run: String,
+    /// The compiler that it had, as [`Settings::identity`](super::Settings).
+    pub identity: String,
     /// A digest of the names that `#include` can find.
     pub names: String,
     /// Sources and headers by their last names that make the assembler read a file.
@@ -71,7 +75,7 @@ mod tests {
 
     #[test]
     fn who_reads_files_is_preprocessed() {
-        let mut tree = Tree { names: String::new(), reading: vec!["configs.c".into(), "piggy.S".into()] };
+        let mut tree = Tree { reading: vec!["configs.c".into(), "piggy.S".into()], ..Tree::default() };
         assert!(tree.lists_all(b"#include <linux/kernel.h>\n"));
         assert!(!tree.lists_all(b"asm(\".incbin \\\"x\\\"\");"));
         assert!(!tree.lists_all(b"#include \"configs.c\"\n"));

@@ -30,10 +30,10 @@ pub(super) struct Hit {
 impl Hit {
     /// Returns the hit if this line is one.
     pub(super) fn new(row: &Compiled, line: &Line, stage: usize, phase: Option<&str>) -> Option<Self> {
-        if row.unless.as_ref().is_some_and(|unless| unless.is_match(&line.text)) {
+        if row.unless().is_some_and(|unless| unless.is_match(&line.text)) {
             return None;
         }
-        let pattern = row.says.iter().find(|pattern| pattern.is_match(&line.text))?;
+        let pattern = row.says().iter().find(|pattern| pattern.is_match(&line.text))?;
         let mut hit = Self {
             line: line.clone(),
             stage,

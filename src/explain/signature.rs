@@ -1,6 +1,7 @@
 //! A way that builds fail, as data: by which lines it is known, and what to do.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use regex::{Regex, RegexSet, RegexSetBuilder};
 use serde::{Deserialize, Serialize};
@@ -80,9 +81,22 @@ pub struct Lookup {
 #[derive(Debug)]
 pub(super) struct Compiled {
     pub(super) signature: Signature,
-    pub(super) says: Vec<Regex>,
-    pub(super) unless: Option<RegexSet>,
+    says: OnceLock<Vec<Regex>>,
+    unless: OnceLock<Option<RegexSet>>,
     pub(super) near: Option<Regex>,
+}
+
+impl Compiled {
+    /// Its patterns; made when it is a candidate for the first time, since all of them together take 20 MiB.
+    pub(super) fn says(&self) -> &[Regex] {
+        self.says.get_or_init(|| self.signature.says.iter().filter_map(|each| Regex::new(each).ok()).collect())
+    }
+
+    /// The patterns of lines that are not meant, if there are some.
+    pub(super) fn unless(&self) -> Option<&RegexSet> {
+        let set = || RegexSet::new(&self.signature.unless).ok();
+        self.unless.get_or_init(|| if self.signature.unless.is_empty() { None } else { set() }).as_ref()
+    }
 }
 
 /// All signatures, ready to be matched.
@@ -113,14 +127,14 @@ impl Table {
             also.extend(signature.also.iter().cloned());
             also_owners.extend(signature.also.iter().map(|_| index));
             rows.push(Compiled {
-                says: signature.says.iter().map(|each| Regex::new(each)).collect::<Result<_, _>>()?,
-                unless: if signature.unless.is_empty() { None } else { Some(RegexSet::new(&signature.unless)?) },
+                says: OnceLock::new(),
+                unless: OnceLock::new(),
                 near: signature.near.as_deref().map(Regex::new).transpose()?,
                 signature,
             });
         }
         let set =
-            |patterns: &[String]| RegexSetBuilder::new(patterns).size_limit(64 << 20).dfa_size_limit(64 << 20).build();
+            |patterns: &[String]| RegexSetBuilder::new(patterns).size_limit(64 << 20).dfa_size_limit(8 << 20).build();
         Ok(Self {
             says: set(&says)?,
             also: set(&also)?,

@@ -11,7 +11,7 @@ use super::measured::Meter;
 use super::progress::Progress;
 use super::watchdog::Watchdog;
 use super::witness::{Signatures, Testimony};
-use super::{Context, Error, gate, masquerade, resume, signing};
+use super::{Context, Error, finished, gate, masquerade, resume, signing};
 use crate::command::Command;
 use crate::event::{Event, Stage};
 use crate::plan::step::{Gate, Moment as When};
@@ -37,10 +37,13 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
 
     let (masked, is_resumed) = &masqueraded(context, command)?;
     let mut compilers = match gate.moment {
-        When::BeforeBuild => Compilers::new(layout, masked, &context.manner.compiling, reporter)?,
+        When::BeforeBuild => {
+            Compilers::new(layout, masked, &context.manner.compiling, context.shared.as_deref(), reporter)?
+        }
         When::AtTheEnd => None,
     };
-    let command = masked;
+    let is_kept = context.manner.compiling.trees && compilers.is_some();
+    let command = &if is_kept { finished::kept(masked) } else { masked.clone() };
     reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| match moment {
         Moment::Started(group) => {
@@ -100,26 +103,22 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
                 resolved.into_iter().filter(|finding| finding.verdict.holds() != Some(true)).collect();
             return Err(gated(gate, found, &layout.sources()));
         }
-        End::Exit(code) => {
-            return Err(failed(
-                format!("exit code {code}"),
-                &progress,
-                witness.testify(),
-                layout.out_log(Stage::Build),
-            ));
-        }
-        End::Killed(signal) => {
-            return Err(failed(format!("signal {signal}"), &progress, witness.testify(), layout.out_log(Stage::Build)));
+        End::Exit(_) | End::Killed(_) => {
+            return Err(failed(end, &progress, witness.testify(), layout.out_log(Stage::Build)));
         }
     }
     if resolved.is_empty() {
         // A spec without %build, or an rpmbuild that announces it otherwise: nothing was checked, and it says so.
         return Err(gated(gate, gate::check(gate, Path::new("")), &layout.sources()));
     }
+    if is_kept {
+        finished::clean(&context.plan.layout)?;
+        finished::share(context, command);
+    }
     signing::settle(context);
     progress.count();
     // `-bp` alone is no measure of a build, and neither is the rest of one.
-    if gate.moment == When::BeforeBuild && !*is_resumed {
+    if gate.moment == When::BeforeBuild && !*is_resumed && finished::count(&context.plan.layout).is_none() {
         meter.finish(progress.objects());
     }
     Ok(())
@@ -127,8 +126,8 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
 
 /// Returns the command with all that stands before other programs while it runs, and whether it goes on with a build.
 fn masqueraded(context: &Context<'_>, command: &Command) -> Result<(Command, bool), Error> {
-    let put_back = resume::mask(&context.plan.layout, command);
-    let is_resumed = put_back.is_some();
+    let put_back = resume::mask(&context.plan.layout, command, &context.manner.compiling);
+    let is_resumed = resume::is_taking(&context.plan.layout);
     let key = signing::mask(context.plan, context.manifest.signing.as_ref(), command);
     let masks: Vec<_> = put_back.into_iter().chain(key).collect();
     Ok((masquerade::on(&context.plan.layout, command, &masks)?, is_resumed))
@@ -151,11 +150,21 @@ fn at_the_end(context: &mut Context<'_>, gate: &Gate) -> Result<Vec<Finding>, Er
 
 /// Notes what came of a cache, where its time is told, too.
 fn tell_cache(context: &mut Context<'_>, compilers: Option<Compilers>) {
-    context.manifest.compiled = compilers.and_then(Compilers::finish);
+    let began = context.stopwatch.beginning();
+    context.stopwatch.compilations(compilers.as_ref().map(|it| it.compilations(began)).unwrap_or_default());
+    let mut compiled = compilers.and_then(Compilers::finish);
+    if let Some(count) = finished::count(&context.plan.layout) {
+        let record = compiled.get_or_insert_default();
+        record.put_back = Some(count);
+        record.why =
+            record.why.take().map(|_| "only what sees the difference to the earlier kernel was compiled".into());
+        context.reporter.note(format!("{count} files of the earlier kernel were put back"));
+    }
+    context.manifest.compiled = compiled;
     let told =
         context.manifest.compiled.as_ref().and_then(|compiled| Some((compiled.statistics?, compiled.why.clone())));
     if let Some((statistics, why)) = told {
-        context.stopwatch.cache(Vec::new(), Cache { hits: statistics.hits, misses: statistics.misses, why });
+        context.stopwatch.cache(Cache { hits: statistics.hits, misses: statistics.misses, why });
     }
 }
 
@@ -176,7 +185,12 @@ fn gated(gate: &Gate, found: Vec<Finding>, sources: &Path) -> Error {
     Error::Gate { found, origin }
 }
 
-fn failed(how: String, progress: &Progress, said: Testimony, log: PathBuf) -> Error {
+fn failed(end: End, progress: &Progress, said: Testimony, log: PathBuf) -> Error {
+    let how = match end {
+        End::Killed(signal) => format!("signal {signal}"),
+        End::Exit(code) => format!("exit code {code}"),
+        End::Cancelled(_) | End::Stopped => "before its end".into(),
+    };
     let phase = progress.phase().unwrap_or("its preparation").to_owned();
     Error::Build { how, phase, lines: said.lines, cause: said.cause, log }
 }

@@ -2,6 +2,7 @@
 
 mod caching;
 mod hosts;
+pub mod tree;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,13 +13,14 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::manner::Compiling;
 use crate::command::Command;
-use crate::compiler::cache::Statistics;
-use crate::compiler::{self, NAMES, Settings, TEXT};
+use crate::compiler::cache::{self, Statistics};
+use crate::compiler::{self, NAMES, PACK, Settings, TEXT};
 use crate::digest;
 use crate::event::Reporter;
 use crate::plan::Layout;
 use crate::plan::layout::text;
 use crate::sys::{clock, exec, files, probe};
+use crate::times::trace::Compilation;
 use caching::Caching;
 
 /// Parts of gcc that are programs of their own, beside its driver.
@@ -28,6 +30,7 @@ const PARTS: [&str; 2] = ["cc1", "as"];
 #[derive(Debug)]
 pub struct Compilers {
     caching: Option<Caching>,
+    measured: PathBuf,
     record: Record,
 }
 
@@ -43,13 +46,16 @@ pub struct Record {
     pub hosts: Vec<String>,
     /// What came of the cache, where ccache says so.
     pub statistics: Option<Statistics>,
+    /// How many files of an earlier kernel's tree were put back instead of being made again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_back: Option<u64>,
     /// Why less than half was found in it.
     pub why: Option<String>,
 }
 
 impl Compilers {
     /// Puts the program before the compilers that are on a command's `PATH`, where [`environment`](compiler::environment) says
-    /// that it is found; nothing if there are none.
+    /// that it is found; nothing if there are none. `shared` tells builds apart whose trees others may take.
     ///
     /// # Errors
     /// It cannot be put there, or ccache or distcc are wanted and not there.
@@ -57,6 +63,7 @@ impl Compilers {
         layout: &Layout,
         command: &Command,
         compiling: &Compiling,
+        shared: Option<&str>,
         reporter: &dyn Reporter,
     ) -> Result<Option<Self>, Error> {
         let dir = layout.compilers();
@@ -73,6 +80,9 @@ impl Compilers {
             run: format!("{}-{}", clock::now(), std::process::id()),
             identity: identity(gcc, command)?,
             maps: is_without_debuginfo(command) && knows_maps(gcc, command),
+            hides: compiling.trees,
+            shared: shared.filter(|_| compiling.remote.is_some()).map(str::to_owned),
+            read_only: compiling.read_only,
             ..Settings::default()
         };
         let mut record = Record::default();
@@ -88,13 +98,14 @@ impl Compilers {
             // By this process, since the program may lie where the building user cannot enter.
             symlink(format!("/proc/{}/exe", std::process::id()), dir.join(name)).map_err(failed)?;
         }
-        let text_dir = dir.join(TEXT);
-        fs_err::create_dir(&text_dir).map_err(failed)?;
-        symlink(format!("/proc/{}/exe", std::process::id()), text_dir.join(NAMES[0])).map_err(failed)?;
+        for second in [TEXT, PACK] {
+            fs_err::create_dir(dir.join(second)).map_err(failed)?;
+            symlink(format!("/proc/{}/exe", std::process::id()), dir.join(second).join(NAMES[0])).map_err(failed)?;
+        }
         settings.compilers = compilers;
         let written = serde_json::to_vec(&settings).map_err(|error| failed(error.into()))?;
         files::replace_text(&compiler::settings_file(&dir), &written).map_err(failed)?;
-        Ok(Some(Self { caching, record }))
+        Ok(Some(Self { caching, measured: settings.measured(), record }))
     }
 
     /// Looks after the cache while the build runs.
@@ -102,6 +113,14 @@ impl Compilers {
         if let Some(caching) = &mut self.caching {
             caching.tick(reporter);
         }
+    }
+
+    /// Returns the compilations that were measured, of a run that began then, in nanoseconds since 1970.
+    #[must_use]
+    pub fn compilations(&self, began: u128) -> Vec<Compilation> {
+        let measured = fs_err::read_to_string(&self.measured).unwrap_or_default();
+        let log = self.caching.as_ref().map(Caching::log).unwrap_or_default();
+        cache::compilations(&measured, &log, began)
     }
 
     /// Returns how it was compiled; nothing if that was by the compiler alone.
@@ -142,7 +161,8 @@ fn identity(gcc: &Path, command: &Command) -> Result<String, Error> {
 }
 
 /// Whether no package of debugging information is made: what makes one looks for the tree's own place in it.
-fn is_without_debuginfo(command: &Command) -> bool {
+#[must_use]
+pub fn is_without_debuginfo(command: &Command) -> bool {
     command.args.windows(2).any(|pair| pair == ["--without", "debuginfo"])
 }
 

@@ -139,7 +139,9 @@ pub(super) fn fingerprint(plan: &Plan, manifest: &mut Manifest) -> Option<Finger
     Some(fingerprint)
 }
 
-fn build_command(plan: &Plan) -> Option<&Command> {
+/// Returns the command that builds packages, if a plan has one.
+#[must_use]
+pub fn build_command(plan: &Plan) -> Option<&Command> {
     plan.steps.iter().find_map(|step| match step {
         Step::Build { command, .. } => Some(command),
         _ => None,

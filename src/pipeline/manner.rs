@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compiler::cache::Remote;
+use crate::compiler::cache::{Cache, Remote};
 use crate::times::StageTime;
 
 /// How a plan is to be run.
@@ -30,6 +30,8 @@ pub struct Manner {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Compiling {
+    /// So that the next kernel can go on in the finished tree, and in that of the last one.
+    pub trees: bool,
     /// Through ccache.
     pub cached: bool,
     /// What ccache shares with other machines.
@@ -38,6 +40,16 @@ pub struct Compiling {
     pub read_only: bool,
     /// Other hosts that compile, as distcc names them.
     pub hosts: Vec<String>,
+}
+
+impl Compiling {
+    /// Compiles with a cache, and takes its other settings from the default.
+    #[must_use]
+    pub fn with(cache: Cache) -> Self {
+        let (trees, cached) = (cache != Cache::Off, !matches!(cache, Cache::Off | Cache::Tree));
+        let remote = if let Cache::Remote(remote) = cache { Some(remote) } else { None };
+        Self { trees, cached, remote, ..Self::default() }
+    }
 }
 
 /// When a build is ended although nothing is wrong with it.

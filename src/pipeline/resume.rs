@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
 use super::Error;
+use super::compilers::tree;
+use super::manner::Compiling;
 use super::masquerade::{self, Mask};
 use crate::command::Command;
 use crate::event::Reporter;
@@ -25,6 +27,36 @@ const SCRIPT: &str = include_str!("../../templates/mask-make");
 const LAST_MOMENT: Duration = Duration::from_secs(2);
 /// The mark of a tree that was put back, in place of the tree.
 const THAWED: &str = ".thawed";
+
+/// What kind of build left the trees that were put aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One of the same that was interrupted.
+    Interrupted,
+    /// One of almost the same that was finished.
+    Finished,
+    /// Such a one on another machine, if it has shared its trees.
+    Shared,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Interrupted, Self::Finished, Self::Shared];
+
+    /// As a word of a command line.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Interrupted => "interrupted",
+            Self::Finished => "finished",
+            Self::Shared => "shared",
+        }
+    }
+
+    /// Returns the kind of that word.
+    #[must_use]
+    pub fn of(word: &std::ffi::OsStr) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| word == kind.word())
+    }
+}
 
 /// What is being built in the work directory.
 #[derive(Debug, Serialize, Deserialize)]
@@ -82,14 +114,28 @@ pub(super) fn keep(layout: &Layout, now: &Fingerprint, reporter: &dyn Reporter) 
     Ok(true)
 }
 
-/// Returns what stands before make, if a tree was put aside for this build.
-pub(super) fn mask(layout: &Layout, command: &Command) -> Option<Mask> {
-    let make = masquerade::unmasked(command, "make").filter(|_| layout.kept().is_dir())?;
+/// Returns what stands before make, if trees were put aside for this build, those of an interrupted one of the same or else those
+/// of a finished one that is almost the same, or if it keeps its own for the next one.
+pub(super) fn mask(layout: &Layout, command: &Command, compiling: &Compiling) -> Option<Mask> {
+    let trees = [(Kind::Interrupted, layout.kept()), (Kind::Finished, layout.finished())];
+    let found = trees.into_iter().find(|(_, dir)| dir.is_dir());
+    let (kind, kept) = match &found {
+        Some((kind, kept)) => (kind.word(), text(kept)),
+        None if compiling.remote.is_some() => (Kind::Shared.word(), text(&layout.finished())),
+        None if compiling.trees => ("none", String::new()),
+        None => return None,
+    };
+    let make = masquerade::unmasked(command, "make")?;
     // By this process, since the program may lie where the building user cannot enter.
     let kbuild = format!("/proc/{}/exe", std::process::id());
-    let (make, kept, build) = (text(&make), text(&layout.kept()), text(&layout.build()));
-    let values = [("make", make.as_str()), ("kbuild", &kbuild), ("kept", &kept), ("build", &build)];
+    let (make, build) = (text(&make), text(&layout.build()));
+    let values = [("make", make.as_str()), ("kind", kind), ("kbuild", &kbuild), ("kept", &kept), ("build", &build)];
     Some(Mask::new("make", SCRIPT, &values))
+}
+
+/// Whether a build goes on with what another one compiled.
+pub(super) fn is_taking(layout: &Layout) -> bool {
+    [layout.kept(), layout.finished()].iter().any(|dir| dir.is_dir())
 }
 
 /// Puts back what was compiled in a tree: `kept` and `build` are the directories of all trees, then and now, and `tree` is
@@ -109,6 +155,7 @@ pub fn thaw(kept: &Path, build: &Path, tree: &Path) -> std::io::Result<Option<u6
     if config(&old).is_none() || config(&old) != config(tree) {
         return Ok(None);
     }
+    tree::carry(&old, tree)?;
     let mut old_files = Vec::new();
     for entry in WalkDir::new(&old) {
         let entry = entry?;

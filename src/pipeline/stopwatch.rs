@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
-use crate::event::Stage;
-use crate::sys::processes;
+use super::{Context, Error};
+use crate::event::{Event, Stage};
+use crate::plan::layout::TRACE;
+use crate::sys::{clock, processes};
 use crate::times::{Cache, Part, Recording, Span, StageSpan, StageTime, Times, trace};
 
 /// The clock of one run, and what it has measured.
@@ -81,9 +83,18 @@ impl Stopwatch {
         self.recording.objects.extend(objects);
     }
 
-    /// Takes what a cache of compilations tells of them: each with its time, and all in one number.
-    pub(super) fn cache(&mut self, compilations: Vec<trace::Compilation>, cache: Cache) {
+    /// When the run began, in nanoseconds since 1970.
+    pub(super) fn beginning(&self) -> u128 {
+        clock::nanoseconds().saturating_sub(self.began.elapsed().as_nanos())
+    }
+
+    /// Takes compilations that were measured.
+    pub(super) fn compilations(&mut self, compilations: Vec<trace::Compilation>) {
         self.recording.compilations.extend(compilations);
+    }
+
+    /// Takes what a cache of compilations did.
+    pub(super) fn cache(&mut self, cache: Cache) {
         self.recording.cache = Some(cache);
     }
 
@@ -96,4 +107,17 @@ impl Stopwatch {
     pub(super) fn trace(&self, title: &str) -> trace::Trace {
         trace::of(&self.recording, title)
     }
+}
+
+/// Says where the time went: to whoever watches, in the manifest, and as a trace among the results.
+pub(super) fn tell(context: &mut Context<'_>) -> Result<(), Error> {
+    let times = context.stopwatch.times();
+    context.reporter.report(&Event::Times { times: times.clone() });
+    context.manifest.times = Some(times);
+    let failed = |source| Error::io("the trace cannot be written", source);
+    let text =
+        serde_json::to_vec(&context.stopwatch.trace(&context.manifest.nvr)).map_err(|error| failed(error.into()))?;
+    let written = context.out.put(TRACE, text.len() as u64, &mut text.as_slice()).map_err(failed)?;
+    context.manifest.add(TRACE, written);
+    Ok(())
 }

@@ -7,13 +7,26 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::signing::Certificate;
-use super::step::{Moment, Step};
+use super::step::{Edit, Moment, Step};
 use super::{Plan, SourceUsed};
 use crate::command::Command;
+use crate::digest;
 use crate::edit::config::Setting;
 
 /// The macros that say how many processes work at a time, which changes no package.
 const JOBS: [&str; 2] = ["_smp_mflags ", "_smp_build_ncpus "];
+
+/// How the names of edits begin.
+const EDIT: &str = "the edit of ";
+/// How those begin that put patches of the user's own into a file.
+const PATCHED: &str = "the patches in ";
+/// The name of what is asked for.
+const OPTIONS: &str = "the options that are asked for";
+
+/// The name of the certificate.
+const SIGNED: &str = "the module-signing key";
+/// The name of what tells builds with a source package from those without.
+const MODE: &str = "rpmbuild's mode";
 
 /// What packages depend on: the name of each thing, for people, and its content or digest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,14 +49,17 @@ impl Fingerprint {
         for step in &plan.steps {
             match step {
                 Step::Edit { edits } => {
-                    let edits = edits.iter().map(|edit| (format!("the edit of `{}`", edit.file), edit.sha256.clone()));
-                    parts.extend(edits);
+                    parts.extend(edits.iter().map(|edit| {
+                        let patches = edit.edits.iter().any(|edit| matches!(edit, Edit::Patch { .. }));
+                        let how = if patches { PATCHED } else { EDIT };
+                        (format!("{how}`{}`", edit.file), edit.sha256.clone())
+                    }));
                 }
                 Step::Build { command, gate, .. } if gate.moment == Moment::BeforeBuild => {
                     built = true;
                     parts.extend(of_command(command));
                     let wanted: Vec<String> = gate.expected.iter().map(Setting::line).collect();
-                    parts.insert("the options that are asked for".into(), wanted.join(", "));
+                    parts.insert(OPTIONS.into(), wanted.join(", "));
                 }
                 _ => {}
             }
@@ -58,7 +74,28 @@ impl Fingerprint {
 
     /// Adds the certificate whose key signs the modules: the one that counts is only known when the key has been made.
     pub fn signed_with(&mut self, certificate: &Certificate) {
-        self.0.insert("the module-signing key".into(), certificate.sha256.clone());
+        self.0.insert(SIGNED.into(), certificate.sha256.clone());
+    }
+
+    /// Whether the other one's packages differ in what was edited only, in options, in the release (not in patches), and in whether there is a source package among them.
+    #[must_use]
+    pub fn is_variant(&self, other: &Self) -> bool {
+        self.differences(other).iter().all(|name| name.starts_with(EDIT) || name == OPTIONS || name == MODE)
+    }
+
+    /// Returns a digest of what all variants have in common, wherever they are built: `work` is the work directory, whose place
+    /// is in arguments and environment. The key that signs is not part of it: each work directory may have its own.
+    #[must_use]
+    pub fn of_all_variants(&self, work: &str) -> String {
+        let varies = |name: &str| name.starts_with(EDIT) || [OPTIONS, MODE, SIGNED].contains(&name);
+        let common = self.0.iter().filter(|(name, _)| !varies(name));
+        let lines = common.flat_map(|(name, value)| {
+            // Who builds is in no package.
+            let lines = value.lines().filter(|line| !line.starts_with("USER=") && !line.starts_with("LOGNAME="));
+            lines.map(move |line| format!("{name}={}", line.replace(work, "{work}")))
+        });
+        let lines: Vec<String> = lines.collect();
+        digest::sha256(lines.join("\n").as_bytes())
     }
 
     /// Names what is not the same in the other one.
@@ -69,15 +106,22 @@ impl Fingerprint {
     }
 }
 
-fn of_command(command: &Command) -> [(String, String); 2] {
-    let same = |word: &&String| !JOBS.iter().any(|jobs| word.starts_with(jobs));
+fn of_command(command: &Command) -> [(String, String); 3] {
+    let modes: Vec<&str> = command.args.iter().map(String::as_str).filter(|word| is_mode(word)).collect();
+    let same = |word: &&String| !is_mode(word) && !JOBS.iter().any(|jobs| word.starts_with(jobs));
     let words: Vec<String> = command.args.iter().filter(same).map(|word| crate::command::quote(word)).collect();
     let program = command.program.display();
     let environment: Vec<String> = command.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     [
         ("rpmbuild's command line".into(), format!("{program} {}", words.join(" "))),
         ("rpmbuild's environment".into(), environment.join("\n")),
+        (MODE.into(), modes.join(" ")),
     ]
+}
+
+/// Whether a word says whether a source package is made, too.
+fn is_mode(word: &str) -> bool {
+    matches!(word, "-bb" | "-ba")
 }
 
 #[cfg(test)]
@@ -92,6 +136,20 @@ mod tests {
         let (a, b) = (of(&[("x", "1"), ("y", "1"), ("z", "1")]), of(&[("w", "1"), ("x", "1"), ("y", "2")]));
         assert_eq!(a.differences(&b), ["y", "z", "w"]);
         assert_eq!(a.differences(&a), [""; 0]);
+        let edited =
+            |bits, source| of(&[("the edit of `config`", bits), (OPTIONS, bits), ("the source package", source)]);
+        assert!(edited("1", "a").is_variant(&edited("2", "a")) && !edited("1", "a").is_variant(&edited("1", "b")));
+        let at = |place: &str, name: &str| of(&[("env", &format!("HOME={place}/home\nUSER={place}")), (name, "1")]);
+        let common = |of: &Fingerprint, work: &str| of.of_all_variants(work);
+        assert_eq!(common(&at("/a", OPTIONS), "/a"), common(&at("/b", SIGNED), "/b"));
+        assert_ne!(common(&at("/a", OPTIONS), "/a"), common(&at("/a", "the recipe"), "/a"));
+        let patched = of(&[
+            ("the edit of `config`", "1"),
+            (OPTIONS, "1"),
+            ("the patches in `p`", "1"),
+            ("the source package", "a"),
+        ]);
+        assert!(!edited("1", "a").is_variant(&patched));
     }
 
     #[test]

@@ -58,6 +58,12 @@ impl Layout {
         self.topdir().join("BUILD")
     }
 
+    /// Where rpmbuild installs what goes into packages.
+    #[must_use]
+    pub fn buildroot(&self) -> PathBuf {
+        self.topdir().join("BUILDROOT")
+    }
+
     /// Where rpmbuild puts binary packages, in a directory per architecture.
     #[must_use]
     pub fn rpms(&self) -> PathBuf {
@@ -185,6 +191,18 @@ impl Layout {
         self.work.join("kept")
     }
 
+    /// The trees of a finished build, for a kernel that is almost the same.
+    #[must_use]
+    pub fn finished(&self) -> PathBuf {
+        self.work.join("finished")
+    }
+
+    /// What those are.
+    #[must_use]
+    pub fn finished_note(&self) -> PathBuf {
+        self.work.join("finished.json")
+    }
+
     /// What stands before other programs on `PATH` while rpmbuild runs.
     #[must_use]
     pub fn masquerade(&self) -> PathBuf {
@@ -271,12 +289,14 @@ impl Layout {
 
     /// All that runs make here and that the next one can make again, which a key is not.
     #[must_use]
-    pub fn made(&self) -> [PathBuf; 21] {
+    pub fn made(&self) -> [PathBuf; 23] {
         let [srpm, inputs] = self.copies();
         [
             self.built(),
             self.begun(),
             self.kept(),
+            self.finished(),
+            self.finished_note(),
             self.masquerade(),
             self.compilers(),
             self.given(),

@@ -10,6 +10,12 @@ pub fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// Returns the present time in nanoseconds since 1970.
+#[must_use]
+pub fn nanoseconds() -> u128 {
+    u128::try_from(Timestamp::now().as_nanosecond()).unwrap_or_default()
+}
+
 /// Returns the present time in seconds since 1970.
 #[must_use]
 pub fn seconds() -> u64 {

@@ -172,6 +172,20 @@ impl Stamp {
         self.0 + by < other.0
     }
 
+    /// Returns how many nanoseconds after the beginning of 1970 it is; 0 for what was before.
+    #[must_use]
+    pub fn nanoseconds(self) -> u128 {
+        self.0.duration_since(std::time::SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos())
+    }
+
+    /// So many nanoseconds after the beginning of 1970.
+    #[must_use]
+    pub fn after(nanoseconds: u128) -> Self {
+        let (seconds, rest) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+        let since = std::time::Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(rest).unwrap_or(0));
+        Self(std::time::SystemTime::UNIX_EPOCH + since)
+    }
+
     /// So many seconds after the beginning of 1970.
     #[must_use]
     pub fn at(seconds: u64) -> Self {

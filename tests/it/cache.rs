@@ -70,22 +70,80 @@ fn another_table_takes_all_but_what_sees_it() {
         };
         assert!(of("lib/libcrc32c.c") && !of("net/netfilter/ipvs/ip_vs_conn.c"), "{log}");
         assert_eq!(packages(&sandbox), uncached(&srpm, "18"));
+        // The trace has both, each with its time.
+        let trace: Value = serde_json::from_slice(&fs_err::read(sandbox.out().join("trace.json")).unwrap()).unwrap();
+        let events = trace["traceEvents"].as_array().unwrap();
+        let of = |name: &str| events.iter().find(|event| event["name"] == name && event["ph"] == "X").cloned();
+        for name in ["lib/libcrc32c.c", "net/netfilter/ipvs/ip_vs_core.c"] {
+            let slice = of(name).unwrap_or_else(|| panic!("{name} in {events:?}"));
+            assert!(slice["dur"].as_f64().unwrap() > 0.0, "{slice}");
+        }
     }
 }
 
 #[test]
-fn several_values_share_a_cache_without_being_asked() {
+fn several_values_go_on_in_one_tree_without_being_asked() {
+    if !require("rpmbuild") {
+        return;
+    }
+    for sandbox in [Sandbox::new(), Sandbox::of_ordinary_user()] {
+        let srpm = sandbox.srpm(&Toy::unmodified());
+        let said = fleet(&sandbox, &srpm, "18,20,17").exits(0);
+        said.says("files of the earlier kernel were put back").does_not_say("ccache");
+        let put_back = |bits: u8| {
+            let compiled = manifest(&sandbox.out().join(format!("ipvs_{bits}bit")))["compiled"].clone();
+            compiled["put-back"].as_u64().unwrap_or_default()
+        };
+        assert!(put_back(18) == 0 && put_back(20) > 5 && put_back(17) == put_back(20), "{said}");
+        for bits in [20, 17] {
+            let out = sandbox.out().join(format!("ipvs_{bits}bit"));
+            let digest = |name: &String| kbuild::digest::sha256(&fs_err::read(out.join(name)).unwrap());
+            let made: Vec<_> = names(&out).iter().map(|name| (name.clone(), digest(name))).collect();
+            assert_eq!(made, uncached(&srpm, &bits.to_string()));
+        }
+        // The trees of the last one are left for the next, and go when they are not wanted.
+        let trees = sandbox.work().join("rpmbuild/BUILD");
+        assert_eq!(fs_err::read_dir(&trees).unwrap().count(), 1);
+        let off = fleet(&sandbox, &srpm, "18,20").args(["--cache", "off"]).exits(0);
+        off.does_not_say("put back");
+        assert!(!trees.is_dir() || fs_err::read_dir(&trees).unwrap().count() == 0);
+    }
+}
+
+#[test]
+fn several_values_with_debuginfo_packages_have_a_cache_instead() {
     if !ready() {
         return;
     }
     let sandbox = Sandbox::new();
     let srpm = sandbox.srpm(&Toy::unmodified());
-    fleet(&sandbox, &srpm, "18,20").exits(0);
+    let said = sandbox.ipvs(&srpm, "18,20").exits(0);
+    said.says("ccache").does_not_say("were put back");
     let second = manifest(&sandbox.out().join("ipvs_20bit"))["compiled"]["statistics"]["hits"].clone();
     assert!(second.as_u64().unwrap() > 0, "{second}");
-    let sandbox = Sandbox::new();
-    fleet(&sandbox, &srpm, "18,20").args(["--cache", "off"]).exits(0).does_not_say("ccache");
 }
+
+#[test]
+fn a_tree_is_not_gone_on_in_if_more_is_another_one() {
+    if !require("rpmbuild") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    let tree = |bits: &str| fleet(&sandbox, &srpm, bits).args(["--cache", "tree"]);
+    tree("20").exits(0).does_not_say("put back");
+    tree("18").exits(0).says("is put back after %prep").says("files of the earlier kernel were put back");
+    tree("18").args(["--buildid", ".b"]).exits(0).says("files of the earlier kernel were put back");
+    // An option of another kind is only seen when the tree is there.
+    tree("18").args(["--set", "CONFIG_X25=m"]).exits(0).does_not_say("were put back");
+    let patched = tree("18").arg("--patch").arg(sandbox.input("a.patch", PATCH)).exits(0);
+    patched.does_not_say("put back");
+    tree("18").arg("--fresh").exits(0).does_not_say("put back");
+    assert_eq!(packages(&sandbox), uncached(&srpm, "18"));
+}
+
+/// Adds a file.
+const PATCH: &str = "--- /dev/null\n+++ b/lib/more.c\n@@ -0,0 +1 @@\n+int more;\n";
 
 #[test]
 fn the_cache_outlives_what_is_cleaned_unless_it_is_asked_for() {
@@ -139,6 +197,34 @@ fn containers_share_a_directory_a_redis_or_a_web_server() {
     from_one_to_another(&format!("{}/cache", nginx.url()));
     let puts = nginx.requests().iter().filter(|request| request.starts_with("PUT")).count();
     assert!(puts > 0);
+}
+
+#[test]
+fn another_container_goes_on_in_a_tree_that_is_shared() {
+    if !ready() || !require("redis-server") {
+        return;
+    }
+    let redis = Daemon::redis(None);
+    let storage = format!("redis://{}", redis.address());
+    let srpm = Toy::unmodified();
+    let build = |bits: &str, more: &[&str]| {
+        let sandbox = Sandbox::new();
+        let path = sandbox.srpm(&srpm);
+        let said = fleet(&sandbox, &path, bits).args(["--cache", &storage]).args(more).exits(0);
+        let put_back = compiled(&sandbox)["put-back"].as_u64().unwrap_or_default();
+        (said, put_back, sandbox)
+    };
+    let before = redis.keys(None);
+    let (said, put_back, first) = build("20", &[]);
+    assert!(put_back == 0 && redis.keys(None) > before, "{said}");
+    said.does_not_say("not shared");
+    let (said, put_back, second) = build("18", &[]);
+    assert!(put_back > 5, "{said}");
+    assert_eq!(packages(&second), uncached(&second.srpm(&srpm), "18"));
+    // Of another kernel there is none.
+    let (said, put_back, third) = build("18", &["--set", "CONFIG_X25=m"]);
+    assert!(put_back == 0, "{said}");
+    assert_ne!(packages(&third), packages(&first));
 }
 
 #[test]
@@ -295,6 +381,9 @@ fn what_is_asked_for_and_not_there_is_said_before_anything_is_laid_out() {
     let refused = build.refused(4);
     refused.says("`ccache`").says("`distcc`");
     assert!(!sandbox.work().join("rpmbuild").exists());
-    fleet(&sandbox, &srpm, "20").args(["--cache", "somewhere"]).exits(2).says("expected off, local, redis://HOST");
+    fleet(&sandbox, &srpm, "20")
+        .args(["--cache", "somewhere"])
+        .exits(2)
+        .says("expected off, tree, local, redis://HOST");
     fleet(&sandbox, &srpm, "20").args(["--compile-hosts", "a,b c"]).exits(2).says("expected HOST");
 }

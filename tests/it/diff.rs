@@ -77,7 +77,9 @@ fn two_values_differ_in_the_option_the_module_and_the_release() {
     for kind in ["files", "relations", "symvers"] {
         assert_eq!(found[kind], json!([]), "{kind}");
     }
-    assert_eq!(each(&found["contents"], "/path"), ["/usr/src/kernels/{release}.x86_64/include/linux/autoconf.h"]);
+    let made =
+        ["config/auto.conf", "linux/autoconf.h"].map(|it| format!("/usr/src/kernels/{{release}}.x86_64/include/{it}"));
+    assert_eq!(each(&found["contents"], "/path"), made);
 
     let text = diff(&a, &b);
     text.prints(&format!("  ~ {STOCK}.ipvs_18bit → {STOCK}.ipvs_20bit: kernel-devel.x86_64 "));

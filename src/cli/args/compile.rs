@@ -19,7 +19,7 @@ pub const CACHE: &str = "--cache";
 pub fn shown(word: &str, after: bool) -> String {
     let place = |text: &str| match text.parse() {
         Ok(Cache::Remote(remote)) => remote.to_string(),
-        Ok(Cache::Off | Cache::Local) => text.to_owned(),
+        Ok(Cache::Off | Cache::Tree | Cache::Local) => text.to_owned(),
         Err(_) => "…".to_owned(),
     };
     match word.strip_prefix(CACHE).and_then(|rest| rest.strip_prefix('=')) {
@@ -32,8 +32,9 @@ pub fn shown(word: &str, after: bool) -> String {
 /// How the kernel is compiled.
 #[derive(Debug, Clone, Args)]
 pub struct Compile {
-    /// Keep what is compiled, with ccache: off, local (in the work directory), or there and in a storage that machines share:
-    /// redis://HOST, http://HOST/PATH, file:/DIRECTORY [default: local with several --bits, else off]
+    /// Keep what is compiled for kernels that are almost the same: off, tree (in the finished tree, for the next one), local
+    /// (there, and by ccache in the work directory), or there and in a storage that machines share: redis://HOST,
+    /// http://HOST/PATH, file:/DIRECTORY [default: tree with several --bits (local with debuginfo packages, if ccache is there), else off]
     #[expect(clippy::doc_markdown, reason = "the help text shows URLs as they are typed")]
     #[arg(long, value_name = "WHERE", env = "KBUILD_CACHE", hide_env_values = true)]
     pub cache: Option<Wanted>,
@@ -58,13 +59,17 @@ impl FromStr for Wanted {
 }
 
 impl Compile {
-    /// Refuses a cache that is none.
+    /// Refuses a cache that is none, and a shared one that is only to be read where none is shared.
     ///
     /// # Errors
     /// It is none, and which there are.
     pub fn check(&self) -> Result<(), Error> {
         match &self.cache {
             Some(Wanted(Err(error))) => Err(Error::Usage(format!("`{CACHE}`: {error}"))),
+            Some(Wanted(Ok(Cache::Remote(_)))) => Ok(()),
+            _ if self.cache_read_only => Err(Error::Usage(format!(
+                "`--cache-read-only` is about a shared storage: expected `{CACHE}` with redis://, http:// or file:/, found none"
+            ))),
             _ => Ok(()),
         }
     }
@@ -73,13 +78,8 @@ impl Compile {
     #[must_use]
     pub fn compiling(&self, values: usize) -> Compiling {
         let wanted = self.cache.clone().and_then(|wanted| wanted.0.ok());
-        let cache = wanted.unwrap_or(if values > 1 { Cache::Local } else { Cache::Off });
-        Compiling {
-            cached: cache != Cache::Off,
-            remote: if let Cache::Remote(remote) = cache { Some(remote) } else { None },
-            read_only: self.cache_read_only,
-            hosts: self.compile_hosts.clone(),
-        }
+        let cache = wanted.unwrap_or(if values > 1 { Cache::Tree } else { Cache::Off });
+        Compiling { read_only: self.cache_read_only, hosts: self.compile_hosts.clone(), ..Compiling::with(cache) }
     }
 }
 

@@ -99,8 +99,16 @@ impl Caching {
         }
     }
 
+    /// What became of each compilation, as ccache wrote it down; empty if it did not.
+    pub(super) fn log(&self) -> String {
+        self.log.as_ref().and_then(|log| fs_err::read_to_string(log).ok()).unwrap_or_default()
+    }
+
     pub(super) fn finish(self, record: &mut Record) {
-        let Some(log) = self.log.and_then(|log| fs_err::read_to_string(log).ok()) else { return };
+        let log = self.log();
+        if log.is_empty() {
+            return;
+        }
         let statistics = Statistics::of_log(&log);
         record.statistics = Some(statistics);
         if statistics.rate().is_some_and(|rate| rate < 0.5) {

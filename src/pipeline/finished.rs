@@ -1,0 +1,440 @@
+//! Going on in the finished tree of an earlier kernel that differs in nothing but what varies: another table, another buildid.
+//!
+//! As with [`resume`](super::resume), rpmbuild is a whole one; only before the first `make` that compiles, what was compiled
+//! for the other kernel is put back, and the kernel's own make, fixdep and kconfig find what has to be made again. That they
+//! find all of it is not left to them alone: what the program before gcc saw compiled with an option that varies is never
+//! put back. Which trees will do is decided by `compiler::finished`. Where builds share a storage, the tree may be one of another
+//! machine ([`pack`]).
+
+pub mod pack;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use walkdir::WalkDir;
+
+use pack::Packed;
+
+use super::compilers::tree;
+use super::ledger::Built;
+use super::{Context, Error};
+use crate::command::Command;
+use crate::compiler::{Settings, finished};
+use crate::event::Reporter;
+use crate::plan::Layout;
+use crate::plan::fingerprint::Fingerprint;
+use crate::plan::layout::text;
+use crate::sys::files::{self, Stamp};
+use crate::sys::{exec, pressure};
+
+/// How many bytes must be free to have two trees for a while: until the old one is gone, its sources are there once more
+/// (1.4 GB of Linux 6.1), and with them what `%prep` makes of them, of some specs a second copy.
+const ROOM: u64 = 4 << 30;
+
+/// What is known of the trees that were put aside.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Aside {
+    finished: String,
+    fingerprint: Fingerprint,
+}
+
+/// Puts the trees of the last build aside if what is built now differs from it in nothing that the whole tree depends on;
+/// removes those that were put aside before and will not do either.
+pub(super) fn keep(
+    layout: &Layout,
+    built: Option<&Built>,
+    now: &Fingerprint,
+    reporter: &dyn Reporter,
+) -> Result<(), Error> {
+    let (trees, aside) = (layout.build(), layout.finished());
+    let has_room = pressure::room(&layout.work).is_none_or(|room| room >= ROOM);
+    if let Some(built) = built.filter(|built| has_room && built.fingerprint.is_variant(now) && !is_empty(&trees)) {
+        end(layout)?;
+        let note = Aside { finished: built.finished.clone(), fingerprint: built.fingerprint.clone() };
+        let note = serde_json::to_vec(&note).map_err(|error| failed(error.into()))?;
+        files::replace_text(&layout.finished_note(), &note).map_err(failed)?;
+        fs_err::rename(&trees, &aside).map_err(failed)?;
+    }
+    let note = fs_err::read(layout.finished_note()).ok();
+    let note = note.and_then(|text| serde_json::from_slice::<Aside>(&text).ok());
+    match note.filter(|note| has_room && note.fingerprint.is_variant(now) && !is_empty(&aside)) {
+        Some(note) => reporter.note(format!(
+            "what the build of {} compiled is put back after %prep, as far as it does not see the difference",
+            note.finished
+        )),
+        None => end(layout)?,
+    }
+    Ok(())
+}
+
+/// Returns rpmbuild's command so that it leaves its trees where they are: since 4.16 it removes them at the end of a build unless
+/// it is told `--noclean`, which its predecessors for el6 and before do not know.
+pub(super) fn kept(command: &Command) -> Command {
+    let help = exec::read(&Command::new(&command.program).arg("--help").with_env(command.env.clone()));
+    let mut command = command.clone();
+    if help.is_ok_and(|help| help.contains(NOCLEAN)) {
+        command.args.insert(command.args.len().min(1), NOCLEAN.into());
+    }
+    command
+}
+
+const NOCLEAN: &str = "--noclean";
+
+/// Does instead what the spec's `%clean` does, which is left out then, too.
+pub(super) fn clean(layout: &Layout) -> Result<(), Error> {
+    files::remove_tree(&layout.buildroot()).map_err(failed)
+}
+
+/// Puts what others can take of the trees into the shared storage, if there is one and it has not been taken from there. That
+/// it cannot be done is said, and fails nothing.
+pub(super) fn share(context: &Context<'_>, command: &Command) {
+    let layout = &context.plan.layout;
+    let compiling = &context.manner.compiling;
+    if compiling.remote.is_none() || compiling.read_only || count(layout).is_some() {
+        return;
+    }
+    for top in tree::tops(&layout.build()) {
+        let kbuild = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
+        let words = [SHARE.to_owned(), text(&layout.build()), text(&top)];
+        let share = Command::new(kbuild).args(words).with_env(command.env.clone()).in_dir(top.clone());
+        if let Err(error) = exec::read(&share) {
+            let name = top.file_name().unwrap_or_default().display().to_string();
+            context.reporter.warn(format!("what was compiled in `{name}` is not shared as a whole: {error}"));
+        }
+    }
+}
+
+/// The word of the command line by which a tree is shared: `kbuild share BUILD TREE`.
+pub const SHARE: &str = "share";
+
+/// Removes what was put aside.
+pub(super) fn end(layout: &Layout) -> Result<(), Error> {
+    for path in [layout.finished_note(), layout.finished()] {
+        if fs_err::symlink_metadata(&path).is_ok() {
+            files::remove(&path).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns how many files were put back in this build.
+pub(super) fn count(layout: &Layout) -> Option<u64> {
+    fs_err::read_to_string(layout.finished().join(COUNT)).ok()?.trim().parse().ok()
+}
+
+/// The mark of trees that were put back, in place of them: how many files that were.
+const COUNT: &str = ".put-back";
+
+fn is_there(path: &Path) -> bool {
+    fs_err::symlink_metadata(path).is_ok()
+}
+
+fn is_empty(dir: &Path) -> bool {
+    let mut entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
+    !entries.any(|entry| entry.file_name() != COUNT)
+}
+
+/// What is to be done to a tree.
+#[derive(Debug, Default)]
+struct Thaw {
+    /// Files that get the time which they had.
+    times: Vec<(PathBuf, Stamp)>,
+    /// Files that are moved.
+    moves: Vec<(PathBuf, PathBuf)>,
+}
+
+/// Puts back what was compiled in the finished tree of another kernel: `aside` and `build` are the directories of all trees,
+/// then and now, and `tree` is one of the latter, in which nothing was made yet.
+///
+/// A file that both have with the same content gets its old time back, so that make sees it as older than what was made from
+/// it. Returns how many files were moved; nothing if there was no tree that would do.
+///
+/// # Errors
+/// Something could not be read or moved.
+pub fn thaw(settings: &Settings, aside: &Path, build: &Path, tree: &Path) -> io::Result<Option<u64>> {
+    let Some(old) = tree.strip_prefix(build).ok().and_then(|below| counterpart(aside, build, below)) else {
+        return Ok(None);
+    };
+    if !will_do(settings, &old, tree)? {
+        return Ok(None);
+    }
+    let packed = Packed::of(&old)?;
+    let Some(thaw) = decide(&old, packed.as_ref(), tree)? else { return Ok(None) };
+    // Where the old tree was when it was compiled, and what that was in.
+    let places = if let Some(packed) = packed {
+        [(packed.tree, tree.to_owned()), (packed.build, build.to_owned())]
+    } else {
+        let place = build.join(old.strip_prefix(aside).unwrap_or(&old));
+        [(place, tree.to_owned()), (build.to_owned(), build.to_owned())]
+    };
+    // What is known goes on, before anything is there that it speaks of.
+    tree::carry(&old, tree)?;
+    for (place, stamp) in &thaw.times {
+        stamp.set(place)?;
+    }
+    let mut dirs = BTreeSet::new();
+    for (from, to) in &thaw.moves {
+        if let Some(dir) = to.parent()
+            && dirs.insert(dir)
+        {
+            fs_err::create_dir_all(dir)?;
+        }
+        if from.extension().is_some_and(|ending| ending == "cmd") {
+            for (then, now) in &places {
+                moved_with(from, then, now)?;
+            }
+        }
+        fs_err::rename(from, to)?;
+    }
+    files::remove_tree(&old)?;
+    let count = thaw.moves.len() as u64;
+    fs_err::write(aside.join(COUNT), format!("{count}\n"))?;
+    Ok(Some(count))
+}
+
+/// Has a command speak of the new tree where it speaks of the old one's place.
+///
+/// make compares commands, and until Linux 3.15 they hold the tree's whole path (`srctree := $(CURDIR)`). What is made does not:
+/// the program before gcc takes it out, and where it cannot, trees are not put back.
+fn moved_with(file: &Path, old: &Path, new: &Path) -> io::Result<()> {
+    if old == new {
+        return Ok(());
+    }
+    let (old, new) = (text(old), text(new));
+    let command = fs_err::read_to_string(file)?;
+    if !command.contains(&old) {
+        return Ok(());
+    }
+    let ends =
+        |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | '~'));
+    let mut moved = String::with_capacity(command.len());
+    let mut rest = command.as_str();
+    while let Some((before, after)) = rest.split_once(&old) {
+        moved.push_str(before);
+        moved.push_str(if ends(after) { &new } else { &old });
+        rest = after;
+    }
+    moved.push_str(rest);
+    fs_err::write(file, moved)
+}
+
+/// The tree of another release in the place of one: in each directory the one of the same name, or else the only one whose
+/// name the new trees do not have.
+fn counterpart(aside: &Path, build: &Path, below: &Path) -> Option<PathBuf> {
+    let (mut old, mut new) = (aside.to_owned(), build.to_owned());
+    for part in below {
+        let same = old.join(part);
+        old = if same.is_dir() {
+            same
+        } else {
+            let entries = fs_err::read_dir(&old).ok()?.flatten();
+            let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            let mut others = dirs.filter(|entry| !is_there(&new.join(entry.file_name())));
+            let other = others.next().filter(|_| others.next().is_none())?;
+            other.path()
+        };
+        new.push(part);
+    }
+    Some(old)
+}
+
+/// Whether one tree is in everything that make does not look at what the other one is.
+fn will_do(settings: &Settings, old: &Path, new: &Path) -> io::Result<bool> {
+    let config = |tree: &Path| fs_err::read_to_string(tree.join(".config")).ok();
+    let (Some(before), Some(now)) = (config(old), config(new)) else { return Ok(false) };
+    // kconfig compares with this file and marks each option that has changed.
+    let is_marked = old.join(finished::AUTO_CONF).is_file();
+    // Whatever the kernel's own options are, the build's tools have debugging information, and that the place of the tree.
+    if !settings.maps || !is_marked || !finished::same_options(&before, &now) {
+        return Ok(false);
+    }
+    let Some(ground) = tree::remembered(old) else { return Ok(false) };
+    Ok(finished::same_ground(&ground, &tree::known(settings, new)?))
+}
+
+/// Returns what is to be done, or nothing if times are such that make would not see what is different.
+fn decide(old: &Path, packed: Option<&Packed>, new: &Path) -> io::Result<Option<Thaw>> {
+    let (saw, spans) = tree::notes(old)?;
+    let saw: Vec<&str> = saw.lines().collect();
+    let (mut before, now) = (listed(old)?, listed(new)?);
+    let others = packed.map(|packed| &packed.others);
+    let elsewhere = others.into_iter().flatten().map(|(path, (written, _))| (path.clone(), Stamp::after(*written)));
+    before.extend(elsewhere);
+    let mut thaw = Thaw::default();
+    let mut last = None;
+    for (path, stamp) in &before {
+        let is_here = others.is_none_or(|others| !others.contains_key(path));
+        let is_wanted = is_here && (!now.contains_key(path) || finished::is_made(path));
+        if is_wanted && finished::is_taken(path, stamp.nanoseconds(), &spans, &saw) {
+            thaw.moves.push((old.join(path), new.join(path)));
+            last = last.max(Some(*stamp));
+        }
+    }
+    for (path, stamp) in now {
+        if finished::is_made(&path) {
+            continue;
+        }
+        let place = new.join(&path);
+        let same = before.get(&path).filter(|_| match others.and_then(|others| others.get(&path)) {
+            Some((_, sha256)) => files::sha256(&place).is_ok_and(|found| found.1 == *sha256),
+            None => same_content(&old.join(&path), &place).unwrap_or(false),
+        });
+        match same {
+            Some(then) if *then == stamp => {}
+            Some(then) => thaw.times.push((place, *then)),
+            // Clocks are set back, and archives hold old times.
+            None if last.is_some_and(|last| stamp <= last) => return Ok(None),
+            None => {}
+        }
+    }
+    Ok(Some(thaw))
+}
+
+/// The plain files below a directory, by their path there, with their times.
+fn listed(top: &Path) -> io::Result<BTreeMap<String, Stamp>> {
+    let mut files = BTreeMap::new();
+    for entry in WalkDir::new(top) {
+        let entry = entry?;
+        let path = entry.path().strip_prefix(top).unwrap_or(entry.path());
+        if entry.file_type().is_file()
+            && let Some(path) = path.to_str()
+        {
+            files.insert(path.to_owned(), Stamp::of(entry.path())?);
+        }
+    }
+    Ok(files)
+}
+
+fn same_content(one: &Path, other: &Path) -> io::Result<bool> {
+    let size = |path: &Path| fs_err::metadata(path).map(|it| it.len());
+    Ok(size(one)? == size(other)? && fs_err::read(one)? == fs_err::read(other)?)
+}
+
+fn failed(source: io::Error) -> Error {
+    Error::io("the earlier build's tree cannot be put aside", source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "CONFIG_IP_VS=m\nCONFIG_IP_VS_TAB_BITS=";
+
+    type Change = fn(&mut Trees);
+
+    /// A tree with files, each with its time in seconds.
+    fn lay(dir: &Path, files: &[(&str, &str, u64)]) {
+        for (name, text, time) in files {
+            let path = dir.join(name);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(&path, text).unwrap();
+            Stamp::at(*time).set(&path).unwrap();
+        }
+    }
+
+    struct Trees {
+        _dir: tempfile::TempDir,
+        settings: Settings,
+        aside: PathBuf,
+        old: PathBuf,
+        build: PathBuf,
+        new: PathBuf,
+    }
+
+    impl Trees {
+        /// The finished tree of a kernel with 18 bits, and the one of another, unpacked, with 20.
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let (aside, build) = (dir.path().join("finished"), dir.path().join("BUILD"));
+            let (old, new) = (aside.join("kernel-1/linux-1.el6.a"), build.join("kernel-1/linux-1.el6.b"));
+            let settings = Settings { run: "1".into(), identity: "gcc".into(), maps: true, ..Settings::default() };
+            lay(&aside.join("kernel-1/vanilla-1"), &[("a.c", "a", 100)]);
+            lay(&build.join("kernel-1/vanilla-1"), &[("a.c", "a", 100)]);
+            let sources = [("a.c", "a", 100), ("d/b.c", "b", 100), ("d/see.c", "s", 100), ("patched.h", "p", 150)];
+            lay(&old, &sources);
+            lay(&old, &[(".config", &format!("{CONFIG}18\n"), 160), ("Makefile", "EXTRAVERSION = a", 155)]);
+            tree::known(&settings, &old).unwrap();
+            tree::saw(&old, Path::new("d/see.o")).unwrap();
+            lay(&old, &[(".kbuild/spans", "170.000000000 185.000000000\n", 185)]);
+            lay(
+                &old,
+                &[(finished::AUTO_CONF, "18", 170), ("a.o", "A", 180), (".a.o.cmd", "gcc", 181), ("d/b.o", "B", 182)],
+            );
+            lay(
+                &old,
+                &[("d/.b.o.cmd", "gcc", 182), ("d/see.o", "S", 183), ("d/.see.o.cmd", "gcc", 183), ("d/odd", "O", 186)],
+            );
+            lay(&new, &sources);
+            Stamp::at(250).set(&new.join("patched.h")).unwrap();
+            lay(&new, &[(".config", &format!("{CONFIG}20\n"), 260), ("Makefile", "EXTRAVERSION = b", 255)]);
+            Self { _dir: dir, settings: Settings { run: "2".into(), ..settings }, aside, old, build, new }
+        }
+
+        fn thaw(&self) -> Option<u64> {
+            thaw(&self.settings, &self.aside, &self.build, &self.new).unwrap()
+        }
+    }
+
+    #[test]
+    fn what_was_compiled_without_the_option_is_put_back() {
+        let trees = Trees::new();
+        // What kconfig wrote now says nothing of what the options were.
+        lay(&trees.new, &[(finished::AUTO_CONF, "20", 265)]);
+        assert_eq!(trees.thaw(), Some(5));
+        assert_eq!(fs_err::read_to_string(trees.new.join(finished::AUTO_CONF)).unwrap(), "18");
+        let there = |name: &str| is_there(&trees.new.join(name));
+        assert!([finished::AUTO_CONF, "a.o", ".a.o.cmd", "d/b.o", "d/.b.o.cmd"].into_iter().all(there));
+        assert!(!["d/see.o", "d/.see.o.cmd", "d/odd"].into_iter().any(there));
+        for (name, time) in [("a.c", 100), ("patched.h", 150), (".config", 260), ("Makefile", 255), ("a.o", 180)] {
+            assert_eq!(Stamp::of(&trees.new.join(name)).unwrap(), Stamp::at(time), "{name}");
+        }
+        assert_eq!(tree::notes(&trees.new).unwrap().0, "d/see\n");
+        assert!(!is_there(&trees.old));
+        // Once is enough.
+        assert_eq!(trees.thaw(), None);
+    }
+
+    #[test]
+    fn a_tree_that_is_another_one_in_what_make_does_not_look_at_gives_nothing() {
+        let changes: [(&str, Change); 8] = [
+            ("the place of the tree in debugging information", |trees| trees.settings.maps = false),
+            ("an option", |trees| lay(&trees.new, &[(".config", "CONFIG_IP_VS=y\n", 260)])),
+            ("the compiler", |trees| trees.settings.identity = "clang".into()),
+            ("a header that may hide another", |trees| lay(&trees.new, &[("include/a.h", "", 270)])),
+            ("nobody looked", |trees| fs_err::remove_dir_all(trees.old.join(".kbuild")).unwrap()),
+            ("no mark of the options", |trees| fs_err::remove_dir_all(trees.old.join("include")).unwrap()),
+            ("a source with an old time", |trees| lay(&trees.new, &[("d/b.c", "B", 90)])),
+            ("a clock that was set back", |trees| Stamp::at(165).set(&trees.new.join(".config")).unwrap()),
+        ];
+        for (what, change) in changes {
+            let mut trees = Trees::new();
+            change(&mut trees);
+            assert_eq!(trees.thaw(), None, "{what}");
+            assert!(is_there(&trees.old.join("a.o")) && !is_there(&trees.new.join("a.o")), "{what}");
+        }
+    }
+
+    #[test]
+    fn commands_speak_of_the_new_place() {
+        let trees = Trees::new();
+        let built_in = trees.build.join("kernel-1/linux-1.el6.a");
+        let (old, new) = (text(&built_in), text(&trees.new));
+        lay(&trees.old, &[(".a.o.cmd", &format!("gcc -I{old}/include -include {old}/k.h -L{old} {old}.x/y"), 181)]);
+        assert_eq!(trees.thaw(), Some(5));
+        let command = fs_err::read_to_string(trees.new.join(".a.o.cmd")).unwrap();
+        assert_eq!(command, format!("gcc -I{new}/include -include {new}/k.h -L{new} {old}.x/y"));
+    }
+
+    #[test]
+    fn another_release_is_found_where_there_is_only_one() {
+        let trees = Trees::new();
+        let found = |below: &str| counterpart(&trees.aside, &trees.build, Path::new(below));
+        assert_eq!(found("kernel-1/linux-1.el6.b"), Some(trees.old.clone()));
+        assert_eq!(found("kernel-1/vanilla-1"), Some(trees.aside.join("kernel-1/vanilla-1")));
+        lay(&trees.aside.join("kernel-1/linux-1.el6.c"), &[("a.c", "a", 100)]);
+        assert_eq!(found("kernel-1/linux-1.el6.b"), None);
+    }
+}
