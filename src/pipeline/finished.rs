@@ -218,7 +218,10 @@ fn moved_with(file: &Path, old: &Path, new: &Path) -> io::Result<()> {
         rest = after;
     }
     moved.push_str(rest);
-    fs_err::write(file, moved)
+    // It is still what was written while a make compiled, and the next kernel may take it, too.
+    let stamp = Stamp::of(file)?;
+    fs_err::write(file, moved)?;
+    stamp.set(file)
 }
 
 /// The tree of another release in the place of one: in each directory the one of the same name, or else the only one whose
@@ -426,6 +429,7 @@ mod tests {
         assert_eq!(trees.thaw(), Some(5));
         let command = fs_err::read_to_string(trees.new.join(".a.o.cmd")).unwrap();
         assert_eq!(command, format!("gcc -I{new}/include -include {new}/k.h -L{new} {old}.x/y"));
+        assert_eq!(Stamp::of(&trees.new.join(".a.o.cmd")).unwrap(), Stamp::at(181));
     }
 
     #[test]
