@@ -5,6 +5,7 @@
 //! writes the results, so that they belong to it, and never starts anything that could be influenced by them.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -57,6 +58,11 @@ enum Frame {
     },
 }
 
+/// Whether nothing could be sent because the other side has ended, which then says why; else what was to be sent cannot be read.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
 fn lost(source: io::Error) -> Error {
     Error::io("the connection to the building process was lost", source)
 }
@@ -76,6 +82,18 @@ fn receive<T: for<'a> Deserialize<'a>>(stream: &mut impl BufRead) -> io::Result<
     Ok(Some(serde_json::from_slice(&line)?))
 }
 
+/// Sends so many bytes of a file: all that there were when it was read first.
+fn send_file(writer: &mut impl Write, path: &Path, size: u64) -> io::Result<()> {
+    if io::copy(&mut fs_err::File::open(path)?.take(size), writer)? == size {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("`{}` is shorter than it was", path.display())))
+}
+
+fn unread(source: io::Error) -> Error {
+    Error::io("a package that is to be used cannot be handed over", source)
+}
+
 /// Root's side: sends the plan and the source package (`srpm`, if the plan has one) and the packages beside it, then takes events and results until the other side is done.
 ///
 /// # Errors
@@ -90,22 +108,18 @@ pub fn order(
     out: &mut dyn Out,
 ) -> Result<Manifest, Error> {
     let mut writer = stream.try_clone().map_err(lost)?;
+    let source = plan.source.iter().map(|source| (srpm, source.size));
+    let inputs = inputs.iter().map(|input| (input.path.as_path(), input.size));
+    let keys = handed(plan).iter().map(|Handed { from, .. }| (from.path.as_path(), from.size));
     let sent = send(&mut writer, &Order { plan: plan.clone(), manner: manner.clone() })
-        .and_then(|()| match &plan.source {
-            Some(source) => io::copy(&mut fs_err::File::open(srpm)?.take(source.size), &mut writer).map(drop),
-            None => Ok(()),
-        })
-        .and_then(|()| {
-            inputs.iter().try_for_each(|input| {
-                io::copy(&mut fs_err::File::open(&input.path)?.take(input.size), &mut writer).map(drop)
-            })
-        })
-        .and_then(|()| {
-            handed(plan).iter().try_for_each(|Handed { from, .. }| {
-                io::copy(&mut fs_err::File::open(&from.path)?.take(from.size), &mut writer).map(drop)
-            })
-        })
+        .and_then(|()| source.chain(inputs).chain(keys).try_for_each(|(path, size)| send_file(&mut writer, path, size)))
         .and_then(|()| writer.flush());
+    if let Err(error) = &sent
+        && !is_refusal(error)
+    {
+        // Whoever waits for the rest would wait for ever, and so would we for an answer.
+        let _ = stream.shutdown(Shutdown::Both);
+    }
     let mut reader = BufReader::with_capacity(256 * 1024, stream);
     loop {
         match receive(&mut reader).map_err(lost)? {
@@ -119,7 +133,7 @@ pub fn order(
                 return Err(Error::Reported { message, hint, exit_code, cause });
             }
             None => {
-                sent.map_err(lost)?;
+                sent.map_err(|error| if is_refusal(&error) { lost(error) } else { unread(error) })?;
                 return Err(Error::Worker { how: "it closed its connection".into(), killed: false });
             }
         }
@@ -175,7 +189,10 @@ fn take_source(plan: &Plan, reader: &mut impl Read) -> Result<(), Error> {
     let secret = handed(plan).iter().map(|Handed { from, to }| (to.clone(), from.size, 0o600));
     for (target, size, mode) in open.chain(secret) {
         fs_err::create_dir_all(target.parent().unwrap_or(&target)).map_err(failed)?;
-        files::replace(&target, &mut (&mut *reader).take(size), mode).map_err(failed)?;
+        let (stored, _) = files::replace(&target, &mut (&mut *reader).take(size), mode).map_err(failed)?;
+        if stored != size {
+            return Err(failed(io::Error::new(io::ErrorKind::UnexpectedEof, "it came to us cut off")));
+        }
     }
     Ok(())
 }

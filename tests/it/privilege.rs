@@ -3,7 +3,7 @@
 use crate::support::processes::field;
 use crate::support::sandbox::Sandbox;
 use crate::support::toy::Toy;
-use crate::support::{require, require_root, which};
+use crate::support::{require, require_root, wait_until, which};
 
 /// Writes who runs this part of the spec into the log.
 const WHO: &str = "sed -n 's/^\\(Uid\\|Gid\\|Groups\\|CapEff\\|CapPrm\\):/who \\1:/p' /proc/self/status";
@@ -139,4 +139,18 @@ fn a_name_that_is_no_account_name_never_reaches_useradd() {
         assert!(useradd.calls().is_empty(), "`{name}` was given to useradd\n{outcome}");
     }
     assert_eq!(sandbox.snapshot(), before);
+}
+
+#[test]
+fn a_source_package_that_goes_away_between_two_kernels_ends_the_run() {
+    if !require_root() || !require("rpmbuild") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let srpm = sandbox.srpm(&Toy::unmodified());
+    let running = sandbox.ipvs(&srpm, "18,20").args(["--profile", "fleet"]).start();
+    wait_until("the first kernel to be built", || sandbox.work().join("rpmbuild/BUILD").is_dir());
+    fs_err::remove_file(&srpm).unwrap();
+    // Root cannot send it, and its builder waits for it: neither may wait for the other.
+    running.exits(4).says("a package that is to be used cannot be handed over");
 }
