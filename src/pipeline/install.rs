@@ -4,7 +4,7 @@
 //! nothing in it is started.
 
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::Error;
 use crate::event::{Event, Reporter};
@@ -81,7 +81,7 @@ fn unpack(archive: &Path, uname_r: &str, dir: &Path) -> io::Result<()> {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
         let inside: PathBuf = path.strip_prefix(&top).map_err(|_| strange(&path, "is not of this kernel"))?.to_owned();
-        if inside.as_os_str().is_empty() || inside.components().any(|part| !matches!(part, Component::Normal(_))) {
+        if !files::stays_below(&inside) {
             return Err(strange(&path, "leads out of its directory"));
         }
         if entry.header().entry_type() != tar::EntryType::Regular {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -191,6 +191,12 @@ impl Stamp {
     pub fn at(seconds: u64) -> Self {
         Self(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
     }
+}
+
+/// Whether a path leads to something below the directory that it is joined to, and to nothing else.
+#[must_use]
+pub fn stays_below(path: &Path) -> bool {
+    !path.as_os_str().is_empty() && path.components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// Links a file to a second name, or copies it where links cannot be had.

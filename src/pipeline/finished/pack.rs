@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, BufWriter, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use fs_err::File;
 use serde::{Deserialize, Serialize};
@@ -95,8 +95,7 @@ pub fn unpack(from: &Path, top: &Path) -> io::Result<()> {
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
-        let is_inside = path.components().all(|part| matches!(part, Component::Normal(_)));
-        if !is_inside || path.as_os_str().is_empty() || entry.header().entry_type() != tar::EntryType::Regular {
+        if !files::stays_below(&path) || entry.header().entry_type() != tar::EntryType::Regular {
             return Err(strange(&path));
         }
         let target = top.join(&path);
