@@ -11,6 +11,7 @@ mod diff;
 mod doctor;
 mod explain;
 mod fetch;
+mod fleet;
 mod host;
 mod ipvs;
 mod machine;
@@ -53,6 +54,8 @@ struct Edge {
     before: Before,
     /// The command line as it was given, quoted for a shell.
     command_line: String,
+    /// Only warnings and results are to be shown.
+    is_quiet: bool,
 }
 
 /// Runs kbuild with these arguments, the first being the program's name, and returns its exit code.
@@ -108,7 +111,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let reporter = render::reporter(talk, parsed.output.verbosity(), terminal, !probe::no_colour());
     let (reporter, before) = Before::of(reporter);
-    let edge = Edge { format, reporter, before, command_line };
+    let is_quiet = parsed.output.quiet;
+    let edge = Edge { format, reporter, before, command_line, is_quiet };
     let outcome = dispatch(&edge, parsed.command);
     let Edge { reporter, .. } = edge;
     // Ends the display, so that what follows stands below it.
@@ -149,6 +153,7 @@ fn dispatch(edge: &Edge, mut command: Subcommand) -> Result<Output, Error> {
         Subcommand::Host(what) => host::run(edge, &what),
         Subcommand::Status(what) => status::run(edge, &what),
         Subcommand::Clean(what) => clean::run(edge, &what),
+        Subcommand::Fleet(what) => fleet::run(edge, &what),
         Subcommand::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "kbuild", &mut text);

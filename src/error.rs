@@ -1,5 +1,6 @@
 //! Why a command failed, for people and for scripts: one text, one hint, one documented exit code.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::explain::{self, Cause, Outcome, show};
@@ -11,7 +12,7 @@ use crate::proof::inside;
 use crate::proof::packages::FindError;
 use crate::recipe::builtin;
 use crate::rpm::{source, tree};
-use crate::{pipeline, plan, recipe};
+use crate::{fleet, pipeline, plan, recipe};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +131,23 @@ pub enum Error {
     /// There are no packages to look at.
     #[error(transparent)]
     Find(#[from] FindError),
+    /// A fleet file is not valid.
+    #[error(transparent)]
+    Fleet(fleet::Error),
+    /// Cells of a fleet failed; the others did not.
+    #[error("{} of {of} cells failed:{}", failed.len(), failed.iter().map(ToString::to_string).collect::<String>())]
+    Cells {
+        /// Which.
+        failed: Vec<FailedCell>,
+        /// How many there are.
+        of: usize,
+    },
+    /// Results of a fleet are not what was built.
+    #[error("results are not what was built, and were not taken: {}", files.join(", "))]
+    Damaged {
+        /// Which.
+        files: Vec<String>,
+    },
     /// The machine refused something that kbuild needs.
     #[error("{what}")]
     Host {
@@ -139,6 +157,24 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// A cell of a fleet that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedCell {
+    /// Its name.
+    pub name: String,
+    /// The exit code of its build.
+    pub exit_code: i32,
+    /// Why.
+    pub error: String,
+}
+
+impl fmt::Display for FailedCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.error.lines().next().unwrap_or_default();
+        write!(f, "\n  {} (exit code {}): {first}", self.name, self.exit_code)
+    }
 }
 
 /// The exit codes, as documented: number and meaning.
@@ -164,6 +200,7 @@ impl Error {
             Self::Bug(_) | Self::Signatures(_) => 70,
             Self::Usage(_) | Self::Find(_) | Self::Compare(inside::Error::Twice { .. }) => 2,
             Self::Recipe(_)
+            | Self::Fleet(_)
             | Self::UnknownRecipe { .. }
             | Self::Input { .. }
             | Self::Connections { .. }
@@ -176,7 +213,14 @@ impl Error {
             Self::Source(_) | Self::Tree(_) | Self::OtherSource { .. } | Self::HeadersTree { .. } => 6,
             Self::Plan(error) => error.exit_code(),
             Self::Pipeline(error) => error.exit_code(),
-            Self::NotReproducible { .. } | Self::Compare(inside::Error::Package(_)) | Self::Differ => 9,
+            // All are the same, or else the first one counts.
+            Self::Cells { failed, .. } => {
+                failed.first().and_then(|failed| u8::try_from(failed.exit_code).ok()).unwrap_or(70)
+            }
+            Self::NotReproducible { .. }
+            | Self::Compare(inside::Error::Package(_))
+            | Self::Differ
+            | Self::Damaged { .. } => 9,
             Self::Compare(inside::Error::Io(_))
             | Self::Host { .. }
             | Self::NotReady { .. }
@@ -239,6 +283,10 @@ impl Error {
             Self::Compare(inside::Error::Twice { .. }) => {
                 Some("name the directory of one build, or its packages: `kbuild diff A1.rpm A2.rpm -- B1.rpm B2.rpm`".into())
             }
+            Self::Cells { failed, .. } => failed.first().map(|failed| {
+                format!("`kbuild explain` with its cell.log says more; `kbuild fleet run --cell {}` builds it again", failed.name)
+            }),
+            Self::Damaged { .. } => Some("move the files once more, or build these cells again".into()),
             Self::OtherSource { .. } => Some("try again, from another mirror".into()),
             Self::Source(source::Error::Binary { .. }) => {
                 Some("take the package that ends in `.src.rpm`; for a built kernel there is `kbuild verify`".into())

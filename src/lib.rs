@@ -11,7 +11,7 @@
 //! sys::probe ────▶ Host  ┘     `kbuild plan` prints it     events ─▶ cli::render
 //! ```
 //!
-//! The rooms, each importing only from those below it: [`cli`], [`pipeline`], [`proof`], [`provenance`], [`compare`], [`plan`],
+//! The rooms, each importing only from those below it: [`cli`], [`fleet`], [`pipeline`], [`proof`], [`provenance`], [`compare`], [`plan`],
 //! [`explain`], [`compiler`], [`recipe`], [`edit`], [`ipvs`], [`rpm`], [`sys`]; under them all the vocabulary: [`command`], [`digest`], [`event`],
 //! [`mod@nearest`], [`times`].
 //! `provenance`, `compare`, `plan`, `explain`, `compiler`, `recipe`, `edit` and `ipvs` are pure. ARCHITECTURE.md has the map.
@@ -25,6 +25,7 @@ pub mod edit;
 pub mod error;
 pub mod event;
 pub mod explain;
+pub mod fleet;
 pub mod ipvs;
 pub mod nearest;
 pub mod pipeline;

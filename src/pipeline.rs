@@ -13,6 +13,7 @@ pub mod fetch;
 pub mod finished;
 pub mod gate;
 pub mod handover;
+pub mod in_memory;
 pub mod install;
 pub mod ledger;
 mod log;
@@ -46,7 +47,6 @@ pub use prove::verify as verify_packages;
 
 use crate::event::{Event, Reporter, Stage, Unit};
 use crate::plan::fingerprint::Fingerprint;
-use crate::plan::layout::text;
 use crate::plan::step::Moment;
 use crate::plan::{Layout, Plan, Step};
 use crate::proof::Finding;
@@ -199,6 +199,7 @@ pub fn run(
     for dir in [layout.tmp(), layout.home(), layout.logs()] {
         make(&dir)?;
     }
+    in_memory::enter(layout)?;
     let mut manifest = Manifest::new(plan);
     let mut stopwatch = Stopwatch::new(&manner.before);
     let mut context = Context {
@@ -228,6 +229,10 @@ pub fn run(
     let written = context.write_manifest().and(told);
     ledger::last(layout, context.manifest, why.as_deref());
     outcome.and(written)?;
+    let is_complete = plan.steps.last().is_some_and(|step| step.stage() == Stage::Collect);
+    if is_complete && !manner.compiling.trees {
+        in_memory::leave(layout)?;
+    }
     Ok(manifest)
 }
 
@@ -238,7 +243,7 @@ fn all(context: &mut Context<'_>) -> (Result<(), Error>, Option<String>) {
         Err(error) => return (Err(error), None),
     }
     let fingerprint = ledger::fingerprint(context.plan, context.manifest);
-    context.shared = fingerprint.as_ref().map(|it| it.of_all_variants(&text(&context.plan.layout.work)));
+    context.shared = fingerprint.as_ref().map(|it| it.of_all_variants(&context.plan.layout));
     let packages = Packages::choose(context.plan, fingerprint.as_ref(), context.manner, context.reporter);
     let outcome = stages(&packages, fingerprint.as_ref(), context);
     (outcome, packages.why().map(str::to_owned))

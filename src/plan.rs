@@ -15,6 +15,7 @@ pub mod error;
 pub mod fingerprint;
 mod hint;
 pub mod host;
+pub mod in_memory;
 pub mod instructions;
 pub mod layout;
 pub mod lockfile;

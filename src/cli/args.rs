@@ -4,6 +4,7 @@ pub mod compile;
 pub mod diff;
 pub mod doctor;
 pub mod explain;
+pub mod fleet;
 pub mod host;
 pub mod manner;
 pub mod module;
@@ -107,6 +108,8 @@ pub enum Subcommand {
     Status(work::Status),
     /// Remove what builds left in a work directory
     Clean(work::Clean),
+    /// Build many kernels from one file, with any engine: check, plan, run, status, collect, report, export
+    Fleet(fleet::Fleet),
     /// Print the completions for a shell
     Completions {
         /// Which shell

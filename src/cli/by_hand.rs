@@ -32,7 +32,7 @@ pub(super) fn run(
     let [program, arguments @ ..] = words else { return Err(failed("expected a program after the cache")) };
     let cache: Cache = place.to_string_lossy().parse().map_err(|error| Error::Usage(format!("{error}")))?;
     let compiling = Compiling::with(cache);
-    let layout = Layout { work: work.into(), out: PathBuf::new() };
+    let layout = Layout::of(Path::new(work));
     for dir in [layout.logs(), layout.home()] {
         fs_err::create_dir_all(dir).map_err(host)?;
     }

@@ -2,28 +2,28 @@
 
 use std::fmt::Write;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 
 use super::args::work::Clean;
 use super::render::units::bytes;
 use super::{Edge, Output, prepare};
 use crate::error::Error;
 use crate::pipeline::ledger::Last;
-use crate::pipeline::{self, Workplace};
+use crate::pipeline::{self, Workplace, in_memory};
 use crate::plan::Layout;
 use crate::sys::{clock, files, probe};
 
 pub(super) fn run(edge: &Edge, args: &Clean) -> Result<Output, Error> {
     let work = prepare::absolute(args.work.as_deref().unwrap_or(&probe::facts().default_work))?;
-    let layout = Layout { work, out: PathBuf::new() };
+    let mut layout = Layout::of(&work);
     let Ok(mark) = fs_err::metadata(layout.lock()) else {
         return Ok(Output::text(format!("no kbuild has worked in {}\n", layout.work.display())));
     };
+    layout.memory = in_memory::left(&layout, mark.uid());
     // Held until all is removed.
     let _workplace = Workplace::of(&layout, mark.uid(), false, &*edge.reporter).map_err(Error::Pipeline)?;
     let asked_for = [(args.sign_key, layout.signing()), (args.cache, layout.cache())];
     let asked_for = asked_for.into_iter().filter(|(asked, _)| *asked).map(|(_, path)| path);
-    let wanted: Vec<PathBuf> = layout.made().into_iter().chain(asked_for).collect();
+    let wanted: Vec<_> = layout.made().into_iter().chain(asked_for).collect();
     let size: u64 = wanted.iter().map(|path| files::size_of_tree(path)).sum();
     if let Some(why) = keeps(args, &layout, size) {
         return Ok(Output::text(format!("{} is kept: {why}\n", layout.work.display())));

@@ -3,14 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use super::args::Build;
-use super::{prepare, signing};
+use super::{preflight, prepare, signing};
 use crate::error::Error;
 use crate::pipeline::manifest::Manifest;
+use crate::pipeline::measured;
 use crate::plan::Layout;
 use crate::plan::host::{Account, Builder, Host, Place, Refused};
+use crate::plan::in_memory::Memory;
 use crate::plan::preflight::People;
 use crate::plan::request::BaseConfig;
 use crate::sys::probe::{self, Facts};
+use crate::sys::survey;
 use crate::sys::user::{self, Entry};
 
 /// Who builds when root starts kbuild and names nobody.
@@ -98,6 +101,7 @@ pub(super) fn host(facts: &Facts, args: &Build, work: &Path, out: &Path) -> Resu
             .as_deref()
             .map(|dir| Ok::<_, Error>(room(&prepare::absolute(dir)?, &worker, work, out)))
             .transpose()?,
+        memory: args.pace.tmpfs.as_deref().map(|dir| in_memory(dir, &worker, work)).transpose()?,
         running: facts.running.clone(),
         running_config: running_config(args, facts),
         out_holds: Manifest::read(out).map(|earlier| earlier.nvr),
@@ -106,17 +110,22 @@ pub(super) fn host(facts: &Facts, args: &Build, work: &Path, out: &Path) -> Resu
     })
 }
 
+/// What is known of the directory that is to hold rpmbuild's trees in memory.
+fn in_memory(dir: &Path, worker: &Entry, work: &Path) -> Result<Memory, Error> {
+    let dir = prepare::absolute(dir)?;
+    Ok(Memory {
+        room: preflight::room(&dir),
+        available: survey::memory(),
+        measured: measured::read_all(work),
+        place: plainly_named(place(&dir, worker)),
+    })
+}
+
 /// Refuses a work directory with files that are not kbuild's, such as a home directory with somebody's `rpmbuild`: a
 /// build clears away what an earlier one left.
-pub(super) fn our_own(mut work: Place) -> Place {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,:@=~".contains(byte);
-    if !work.path.as_os_str().as_encoded_bytes().iter().all(plain) {
-        work.refused = Some(Refused {
-            why: "rpm expands macros in this name, or a spec's scripts would split it".into(),
-            hint: "name another directory with `--work`: letters, digits and a few signs, no blanks".into(),
-        });
-    }
-    let mark = Layout { work: work.path.clone(), out: PathBuf::new() }.lock();
+pub(super) fn our_own(work: Place) -> Place {
+    let mut work = plainly_named(work);
+    let mark = Layout::of(&work.path).lock();
     let strange = fs_err::read_dir(&work.path).is_ok_and(|mut entries| entries.next().is_some());
     if work.refused.is_none() && strange && fs_err::symlink_metadata(mark).is_err() {
         work.refused = Some(Refused {
@@ -125,6 +134,18 @@ pub(super) fn our_own(mut work: Place) -> Place {
         });
     }
     work
+}
+
+/// Refuses a name that rpmbuild would not come through with.
+fn plainly_named(mut place: Place) -> Place {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,:@=~".contains(byte);
+    if !place.path.as_os_str().as_encoded_bytes().iter().all(plain) {
+        place.refused = Some(Refused {
+            why: "rpm expands macros in this name, or a spec's scripts would split it".into(),
+            hint: "name another directory with `--work`: letters, digits and a few signs, no blanks".into(),
+        });
+    }
+    place
 }
 
 /// The directory of the route `tree`: one that is empty or missing, which the building user can write to.

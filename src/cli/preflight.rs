@@ -105,14 +105,32 @@ impl<'a> Machine<'a> {
             texts: source.map_or(&none, |source| &source.texts),
             tree: source.map_or(&none, |source| &source.tree),
         };
-        let key = measured::key(&recipe.name, request.profile, arch);
-        preflight::judge(&self.look(Some(key)), &self.ready, &subject)
+        let key = Measured::kind(&recipe.name, request.profile, arch);
+        let mut survey = self.look(Some(key));
+        if let Some(memory) = plan.and_then(|plan| plan.layout.memory.clone()) {
+            survey.room = room(&memory);
+            survey.work = memory;
+        }
+        preflight::judge(&survey, &self.ready, &subject)
     }
 
     fn look(&self, key: Option<String>) -> Survey {
         let people = machine::people(self.facts, &self.host.builder);
         look(self.facts, self.work, self.args.jobs, people, key)
     }
+}
+
+/// Looks at the file system of a directory.
+pub(super) fn room(dir: &Path) -> Option<Room> {
+    survey::file_system(dir).map(|system| Room {
+        kind: system.kind,
+        size: system.size,
+        free: system.free,
+        inodes: system.inodes,
+        noexec: system.noexec,
+        read_only: system.read_only,
+        folds_case: system.folds_case,
+    })
 }
 
 /// Looks at the machine; `key` names the kind of build whose earlier measures count.
@@ -122,15 +140,6 @@ pub(super) fn look(facts: &Facts, work: &Path, jobs: Option<u32>, people: People
         .iter()
         .filter_map(|(name, args)| Some(((*name).to_owned(), survey::version(&find(name)?, args)?)))
         .collect();
-    let room = survey::file_system(work).map(|system| Room {
-        kind: system.kind,
-        size: system.size,
-        free: system.free,
-        inodes: system.inodes,
-        noexec: system.noexec,
-        read_only: system.read_only,
-        folds_case: system.folds_case,
-    });
     let programs = NAMESAKES.iter().copied().chain(["rpmbuild"]);
     Survey {
         distribution: survey::distribution(),
@@ -148,7 +157,7 @@ pub(super) fn look(facts: &Facts, work: &Path, jobs: Option<u32>, people: People
             stale: installed.stale,
         }),
         work: work.to_owned(),
-        room,
+        room: room(work),
         memory: survey::memory(),
         entropy: survey::entropy(),
         secure_boot: survey::secure_boot(),

@@ -141,6 +141,7 @@ fn fits(args: &Build) -> Result<(), Error> {
         ("--buildid", args.buildid.is_some()),
         ("--jobs", args.jobs.is_some()),
         ("--until", args.until.is_some()),
+        ("--tmpfs", args.pace.tmpfs.is_some()),
     ];
     match (route, of_param, of_tree) {
         (RouteArgument::Kernel | RouteArgument::Module | RouteArgument::Tree, Some(option), _) => {
@@ -161,6 +162,7 @@ fn fits(args: &Build) -> Result<(), Error> {
                 ("--without", !args.without.is_empty()),
                 ("--buildid", args.buildid.is_some()),
                 ("--profile", matches!(args.profile, ProfileArgument::Fleet)),
+                ("--tmpfs", args.pace.tmpfs.is_some()),
             ];
             match given(&of_specs) {
                 Some(option) => refuse(option, "the kernel's own spec is not built"),
@@ -169,6 +171,7 @@ fn fits(args: &Build) -> Result<(), Error> {
         }
         (RouteArgument::Tree, ..) => match given(&of_packages) {
             Some(option) => refuse(option, "no packages are built"),
+            None if args.pace.tmpfs.is_some() => refuse("--tmpfs", "the tree is where `--tree` says"),
             None => Ok(()),
         },
         _ => Ok(()),

@@ -47,7 +47,7 @@ fn given(key_file: &Path, cert_file: &Path) -> Result<Given, Error> {
 /// Returns the certificate of the key that a work directory keeps. It belongs to the building user, and root reads it: what
 /// is no certificate counts as none.
 pub(super) fn kept(work: &Path) -> Option<Certificate> {
-    let file = Layout { work: work.to_owned(), out: PathBuf::new() }.kept_cert();
+    let file = Layout::of(work).kept_cert();
     let bytes = files::read_plain(&file, LARGEST).ok()?;
     x509::certificate(Text { file: &text(&file), bytes: &bytes }).ok()
 }

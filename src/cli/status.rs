@@ -11,6 +11,7 @@ use super::render::Format;
 use super::render::units::bytes;
 use super::{Edge, Output, prepare};
 use crate::error::Error;
+use crate::pipeline::in_memory;
 use crate::pipeline::ledger::{Built, Last};
 use crate::pipeline::manifest::{StageRecord, Status as Outcome};
 use crate::plan::Layout;
@@ -24,6 +25,8 @@ struct Known {
     work: PathBuf,
     /// Bytes that it takes.
     size: u64,
+    /// The directory in memory that holds rpmbuild's trees, and the bytes that it takes.
+    memory: Option<(PathBuf, u64)>,
     /// Bytes left on its file system.
     free: Option<u64>,
     /// Whether a kbuild works there now.
@@ -50,7 +53,7 @@ struct Packages {
 
 pub(super) fn run(edge: &Edge, args: &Status) -> Result<Output, Error> {
     let work = prepare::absolute(args.work.as_deref().unwrap_or(&probe::facts().default_work))?;
-    let layout = Layout { work, out: PathBuf::new() };
+    let layout = Layout::of(&work);
     let Ok(mark) = fs_err::metadata(layout.lock()) else {
         let none = format!("no kbuild has worked in {}\n", layout.work.display());
         return Ok(Output::text(if edge.format == Format::Json { "null\n".into() } else { none }));
@@ -64,6 +67,7 @@ pub(super) fn run(edge: &Edge, args: &Status) -> Result<Output, Error> {
     });
     let known = Known {
         size: files::size_of_tree(&layout.work),
+        memory: in_memory::left(&layout, mark.uid()).map(|dir| (dir.clone(), files::size_of_tree(&dir))),
         free: pressure::room(&layout.work),
         busy,
         left_running: running.into_iter().map(|process| format!("{} ({})", process.name, process.pid)).collect(),
@@ -84,6 +88,9 @@ fn text(known: &Known) -> String {
     let free = known.free.map(|free| format!(", {} left there", bytes(free))).unwrap_or_default();
     // Writing to a String does not fail.
     let _ = writeln!(text, "work      {} ({}{free})", known.work.display(), bytes(known.size));
+    if let Some((dir, size)) = &known.memory {
+        let _ = writeln!(text, "memory    {} in {}, which `kbuild clean` frees", bytes(*size), dir.display());
+    }
     let now = match (known.busy, known.left_running.as_slice()) {
         (true, _) => "a kbuild works here".to_owned(),
         (false, []) => "nothing runs here".to_owned(),

@@ -50,7 +50,7 @@ pub(super) fn keep(
     reporter: &dyn Reporter,
 ) -> Result<(), Error> {
     let (trees, aside) = (layout.build(), layout.finished());
-    let has_room = pressure::room(&layout.work).is_none_or(|room| room >= ROOM);
+    let has_room = pressure::room(layout.trees()).is_none_or(|room| room >= ROOM);
     if let Some(built) = built.filter(|built| has_room && built.fingerprint.is_variant(now) && !is_empty(&trees)) {
         end(layout)?;
         let note = Aside { finished: built.finished.clone(), fingerprint: built.fingerprint.clone() };
@@ -140,8 +140,8 @@ fn is_empty(dir: &Path) -> bool {
 /// What is to be done to a tree.
 #[derive(Debug, Default)]
 struct Thaw {
-    /// Files that get the time which they had.
-    times: Vec<(PathBuf, Stamp)>,
+    /// Files of the new tree, by their path there, that get the time which they had.
+    times: Vec<(String, Stamp)>,
     /// Files that are moved.
     moves: Vec<(PathBuf, PathBuf)>,
 }
@@ -172,8 +172,8 @@ pub fn thaw(settings: &Settings, aside: &Path, build: &Path, tree: &Path) -> io:
     };
     // What is known goes on, before anything is there that it speaks of.
     tree::carry(&old, tree)?;
-    for (place, stamp) in &thaw.times {
-        stamp.set(place)?;
+    for (path, stamp) in &thaw.times {
+        stamp.set(&tree.join(path))?;
     }
     let mut dirs = BTreeSet::new();
     for (from, to) in &thaw.moves {
@@ -276,24 +276,35 @@ fn decide(old: &Path, packed: Option<&Packed>, new: &Path) -> io::Result<Option<
             last = last.max(Some(*stamp));
         }
     }
-    for (path, stamp) in now {
-        if finished::is_made(&path) {
-            continue;
-        }
-        let place = new.join(&path);
-        let same = before.get(&path).filter(|_| match others.and_then(|others| others.get(&path)) {
-            Some((_, sha256)) => files::sha256(&place).is_ok_and(|found| found.1 == *sha256),
-            None => same_content(&old.join(&path), &place).unwrap_or(false),
-        });
-        match same {
+    let sources: Vec<(String, Stamp)> = now.into_iter().filter(|(path, _)| !finished::is_made(path)).collect();
+    let is_same = |path: &str| match others.and_then(|others| others.get(path)) {
+        Some((_, sha256)) => files::sha256(&new.join(path)).is_ok_and(|found| found.1 == *sha256),
+        None => files::same_content(&old.join(path), &new.join(path)).unwrap_or(false),
+    };
+    let same = at_once(&sources, &|(path, _)| before.contains_key(path) && is_same(path));
+    for ((path, stamp), same) in sources.into_iter().zip(same) {
+        match before.get(&path).filter(|_| same) {
             Some(then) if *then == stamp => {}
-            Some(then) => thaw.times.push((place, *then)),
+            Some(then) => thaw.times.push((path, *then)),
             // Clocks are set back, and archives hold old times.
             None if last.is_some_and(|last| stamp <= last) => return Ok(None),
             None => {}
         }
     }
     Ok(Some(thaw))
+}
+
+/// Asks the same of each, by as many threads as there are processors: make waits meanwhile, and nothing else runs.
+fn at_once<T: Sync>(all: &[T], ask: &(dyn Fn(&T) -> bool + Sync)) -> Vec<bool> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let size = all.len().div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let parts: Vec<_> =
+            all.chunks(size).map(|part| scope.spawn(move || part.iter().map(ask).collect::<Vec<bool>>())).collect();
+        // What could not be told is not the same.
+        let answers = parts.into_iter().zip(all.chunks(size));
+        answers.flat_map(|(answer, part)| answer.join().unwrap_or_else(|_| vec![false; part.len()])).collect()
+    })
 }
 
 /// The plain files below a directory, by their path there, with their times.
@@ -309,11 +320,6 @@ fn listed(top: &Path) -> io::Result<BTreeMap<String, Stamp>> {
         }
     }
     Ok(files)
-}
-
-fn same_content(one: &Path, other: &Path) -> io::Result<bool> {
-    let size = |path: &Path| fs_err::metadata(path).map(|it| it.len());
-    Ok(size(one)? == size(other)? && fs_err::read(one)? == fs_err::read(other)?)
 }
 
 fn failed(source: io::Error) -> Error {

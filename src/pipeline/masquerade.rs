@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn scripts_stand_first_on_the_path_and_nothing_else_changes() {
         let dir = tempfile::tempdir().unwrap();
-        let layout = Layout { work: dir.path().to_owned(), out: PathBuf::new() };
+        let layout = Layout::of(dir.path());
         let before =
             Command::new("/usr/bin/rpmbuild").with_env([("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into());
         assert_eq!(on(&layout, &before, &[]).unwrap(), before);

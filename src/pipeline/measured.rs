@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use crate::command::Command;
 use crate::plan::preflight::Measured;
-use crate::plan::request::ProfileName;
 use crate::plan::{Layout, Plan};
 use crate::sys::{files, processes};
 
@@ -18,20 +17,19 @@ const LARGEST: u64 = 64 << 10;
 
 type List = BTreeMap<String, Measured>;
 
-/// Names a kind of build.
-#[must_use]
-pub fn key(recipe: &str, profile: ProfileName, arch: &str) -> String {
-    format!("{recipe}/{}/{arch}", profile.name())
-}
-
 /// Returns what an earlier build of a kind took in this work directory.
 ///
 /// The list belongs to the building user, and root reads it: no link is followed, nothing is waited for, and what is no such
 /// list counts as none.
 #[must_use]
 pub fn read(work: &Path, key: &str) -> Option<Measured> {
-    let layout = Layout { work: work.to_owned(), out: PathBuf::new() };
-    all(&layout.measured()).remove(key)
+    read_all(work).remove(key)
+}
+
+/// Returns what earlier builds took here, by their kind, as [`read`] does.
+#[must_use]
+pub fn read_all(work: &Path) -> BTreeMap<String, Measured> {
+    all(&Layout::of(work).measured())
 }
 
 fn all(file: &Path) -> List {
@@ -44,7 +42,7 @@ fn all(file: &Path) -> List {
 pub(super) struct Meter {
     file: PathBuf,
     key: String,
-    topdir: PathBuf,
+    places: Vec<PathBuf>,
     group: i32,
     started: Instant,
     looked: Instant,
@@ -58,8 +56,8 @@ impl Meter {
         let source = plan.source.as_ref().map_or(0, |source| source.size);
         Self {
             file: plan.layout.measured(),
-            key: key(&plan.recipe.name, plan.profile, &plan.arch),
-            topdir: plan.layout.topdir(),
+            key: Measured::kind(&plan.recipe.name, plan.profile, &plan.arch),
+            places: plan.layout.memory.iter().cloned().chain([plan.layout.topdir()]).collect(),
             group: 0,
             started: now,
             looked: now,
@@ -88,7 +86,7 @@ impl Meter {
     /// Looks at the room: called between the parts of a spec, of which each leaves more than the one before, until the last
     /// clears it away.
     pub(super) fn room(&mut self) {
-        let (disk, count) = files::usage(&self.topdir);
+        let (disk, count) = self.places.iter().map(|place| files::usage(place)).fold((0, 0), |sum, each| (sum.0 + each.0, sum.1 + each.1));
         self.seen.disk = self.seen.disk.max(disk);
         self.seen.files = self.seen.files.max(count);
     }
@@ -115,16 +113,17 @@ fn jobs(command: &Command) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::request::ProfileName;
 
     #[test]
     fn measures_are_kept_by_kind_and_anything_else_counts_as_none() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("measured.json");
-        let kind = |profile| key("el6", profile, "x86_64");
+        let kind = |profile| Measured::kind("el6", profile, "x86_64");
         let meter = |profile, source| Meter {
             file: file.clone(),
             key: kind(profile),
-            topdir: dir.path().to_owned(),
+            places: vec![dir.path().to_owned()],
             group: 0,
             started: Instant::now(),
             looked: Instant::now(),

@@ -78,6 +78,10 @@ impl Rpm<'_> {
             defines.insert("dist".into(), dist.to_owned());
         }
         defines.insert("_topdir".into(), text(&self.layout.topdir()));
+        if self.layout.memory.is_some() {
+            defines.insert("_builddir".into(), text(&self.layout.build()));
+            defines.insert("_buildrootdir".into(), text(&self.layout.buildroot()));
+        }
         defines.insert("_tmppath".into(), text(&self.layout.tmp()));
         defines.insert("_smp_mflags".into(), format!("-j{jobs}"));
         // find-debuginfo goes by it where rpm has it (macros of 4.18), and by `_smp_mflags` where not.

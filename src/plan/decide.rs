@@ -4,6 +4,7 @@
 use super::commands;
 use super::error::BOOTABLE;
 use super::host::{Account, Builder};
+use super::in_memory;
 use super::preflight;
 use super::routes::{self, Comparison, Facts, Ipvs, Route, kernel, module, param, tree};
 use super::{Choice, Error, Host, Layout, Plan, RecipeUsed, Request, SCHEMA, Source, SourceUsed, Step};
@@ -155,7 +156,9 @@ pub fn decide(request: &Request, choice: &Choice, subject: Subject<'_>, host: &H
     let facts = Facts::new(request, choice, subject, &tree, &arch);
     let routes = routes::compare(&facts);
     let route = routes::settle(request.route, &routes)?;
-    let layout = Layout { work: host.work.path.clone(), out: request.out.clone() };
+    let (memory, why_not) = in_memory::decide(request, recipe, subject, &arch, route, host);
+    let layout = Layout { work: host.work.path.clone(), out: request.out.clone(), memory };
+    let warnings = warnings.into_iter().chain(why_not).collect();
     let frame = Frame {
         request,
         choice,

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::layout::text;
 use super::signing::Certificate;
 use super::step::{Edit, Moment, Step};
-use super::{Plan, SourceUsed};
+use super::{Layout, Plan, SourceUsed};
 use crate::command::Command;
 use crate::digest;
 use crate::edit::config::Setting;
@@ -83,16 +84,17 @@ impl Fingerprint {
         self.differences(other).iter().all(|name| name.starts_with(EDIT) || name == OPTIONS || name == MODE)
     }
 
-    /// Returns a digest of what all variants have in common, wherever they are built: `work` is the work directory, whose place
-    /// is in arguments and environment. The key that signs is not part of it: each work directory may have its own.
+    /// Returns a digest of what all variants have in common, wherever they are built: `layout` says where this one is, which is in
+    /// arguments and environment. The key that signs is not part of it: each work directory may have its own.
     #[must_use]
-    pub fn of_all_variants(&self, work: &str) -> String {
+    pub fn of_all_variants(&self, layout: &Layout) -> String {
+        let [work, trees] = [&layout.work, layout.trees()].map(text);
         let varies = |name: &str| name.starts_with(EDIT) || [OPTIONS, MODE, SIGNED].contains(&name);
         let common = self.0.iter().filter(|(name, _)| !varies(name));
         let lines = common.flat_map(|(name, value)| {
             // Who builds is in no package.
             let lines = value.lines().filter(|line| !line.starts_with("USER=") && !line.starts_with("LOGNAME="));
-            lines.map(move |line| format!("{name}={}", line.replace(work, "{work}")))
+            lines.map(move |line| format!("{name}={}", line.replace(&work, "{work}").replace(&trees, "{trees}")))
         });
         let lines: Vec<String> = lines.collect();
         digest::sha256(lines.join("\n").as_bytes())
@@ -140,7 +142,7 @@ mod tests {
             |bits, source| of(&[("the edit of `config`", bits), (OPTIONS, bits), ("the source package", source)]);
         assert!(edited("1", "a").is_variant(&edited("2", "a")) && !edited("1", "a").is_variant(&edited("1", "b")));
         let at = |place: &str, name: &str| of(&[("env", &format!("HOME={place}/home\nUSER={place}")), (name, "1")]);
-        let common = |of: &Fingerprint, work: &str| of.of_all_variants(work);
+        let common = |of: &Fingerprint, work: &str| of.of_all_variants(&Layout::of(work.as_ref()));
         assert_eq!(common(&at("/a", OPTIONS), "/a"), common(&at("/b", SIGNED), "/b"));
         assert_ne!(common(&at("/a", OPTIONS), "/a"), common(&at("/a", "the recipe"), "/a"));
         let patched = of(&[

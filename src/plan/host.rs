@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::in_memory::Memory;
 use super::preflight::{DIRECTORY, Finding, Weight};
 use super::request::BaseConfig;
 use super::signing::Certificate;
@@ -34,6 +35,8 @@ pub struct Host {
     pub out: Place,
     /// The directory for the source tree of the route `tree`, and whether it can be used.
     pub tree: Option<Place>,
+    /// The directory in memory that is to hold rpmbuild's trees, if that is asked for.
+    pub memory: Option<Memory>,
     /// What `uname -r` says here.
     pub running: String,
     /// `/boot/config-*` of the running kernel, if it can be read.

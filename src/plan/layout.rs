@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest;
 use crate::event::Stage;
 
 /// Name of the manifest among the results.
@@ -30,9 +31,43 @@ pub struct Layout {
     pub work: PathBuf,
     /// The directory for results; belongs to whoever started kbuild.
     pub out: PathBuf,
+    /// A directory in memory, where rpmbuild's trees are instead of in the work directory; belongs to the building user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<PathBuf>,
 }
 
 impl Layout {
+    /// Returns the layout of a work directory of which no results are wanted.
+    #[must_use]
+    pub fn of(work: &Path) -> Self {
+        Self { work: work.to_owned(), out: PathBuf::new(), memory: None }
+    }
+
+    /// Where the trees of this work directory are if they are in memory: in a directory of their own below `dir`.
+    #[must_use]
+    pub fn memory_below(&self, dir: &Path) -> PathBuf {
+        dir.join(self.memory_name())
+    }
+
+    /// The name of that directory, which no other work directory has.
+    #[must_use]
+    pub fn memory_name(&self) -> String {
+        let digest = digest::sha256(self.work.as_os_str().as_encoded_bytes());
+        format!("kbuild-{}", digest.get(..16).unwrap_or(&digest))
+    }
+
+    /// The link to it, by which a later run finds it.
+    #[must_use]
+    pub fn memory_link(&self) -> PathBuf {
+        self.work.join("in-memory")
+    }
+
+    /// The directory whose file system rpmbuild's trees are on.
+    #[must_use]
+    pub fn trees(&self) -> &Path {
+        self.memory.as_deref().unwrap_or(&self.work)
+    }
+
     /// The lock that keeps a second kbuild out of the work directory, and the mark that it is kbuild's: what is in a
     /// directory without it is never touched.
     #[must_use]
@@ -49,19 +84,19 @@ impl Layout {
     /// rpmbuild's own directories below the topdir.
     #[must_use]
     pub fn topdir_parts(&self) -> [PathBuf; 6] {
-        ["BUILD", "BUILDROOT", "RPMS", "SOURCES", "SPECS", "SRPMS"].map(|part| self.topdir().join(part))
+        [self.build(), self.buildroot(), self.rpms(), self.sources(), self.specs(), self.srpms()]
     }
 
     /// Where rpmbuild unpacks and compiles.
     #[must_use]
     pub fn build(&self) -> PathBuf {
-        self.topdir().join("BUILD")
+        self.memory.clone().unwrap_or_else(|| self.topdir()).join("BUILD")
     }
 
     /// Where rpmbuild installs what goes into packages.
     #[must_use]
     pub fn buildroot(&self) -> PathBuf {
-        self.topdir().join("BUILDROOT")
+        self.memory.clone().unwrap_or_else(|| self.topdir()).join("BUILDROOT")
     }
 
     /// Where rpmbuild puts binary packages, in a directory per architecture.
@@ -82,10 +117,16 @@ impl Layout {
         self.topdir().join("SOURCES")
     }
 
+    /// Where that of the spec is.
+    #[must_use]
+    pub fn specs(&self) -> PathBuf {
+        self.topdir().join("SPECS")
+    }
+
     /// The edited spec, under its own name.
     #[must_use]
     pub fn spec(&self, file: &str) -> PathBuf {
-        self.topdir().join("SPECS").join(file)
+        self.specs().join(file)
     }
 
     /// The unedited files of the source package.
@@ -188,13 +229,13 @@ impl Layout {
     /// The trees of an interrupted build that is resumed.
     #[must_use]
     pub fn kept(&self) -> PathBuf {
-        self.work.join("kept")
+        self.trees().join("kept")
     }
 
     /// The trees of a finished build, for a kernel that is almost the same.
     #[must_use]
     pub fn finished(&self) -> PathBuf {
-        self.work.join("finished")
+        self.trees().join("finished")
     }
 
     /// What those are.
@@ -289,9 +330,9 @@ impl Layout {
 
     /// All that runs make here and that the next one can make again, which a key is not.
     #[must_use]
-    pub fn made(&self) -> [PathBuf; 23] {
+    pub fn made(&self) -> Vec<PathBuf> {
         let [srpm, inputs] = self.copies();
-        [
+        let mut made = vec![
             self.built(),
             self.begun(),
             self.kept(),
@@ -315,7 +356,10 @@ impl Layout {
             self.stage(),
             self.logs(),
             self.again(),
-        ]
+            self.memory_link(),
+        ];
+        made.extend(self.memory.clone());
+        made
     }
 
     /// Where the second of two builds works that are compared.

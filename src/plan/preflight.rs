@@ -18,6 +18,7 @@ use super::request::ProfileName;
 use crate::recipe::Recipe;
 pub(super) use packages::on_both;
 pub use packages::{Install, NAMESAKES};
+pub(super) use room::{Takes, takes};
 pub(super) use ready::builder;
 pub use ready::{Ready, programs, ready};
 
@@ -90,7 +91,7 @@ pub struct Installed {
 }
 
 /// A file system to work on.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Room {
     /// Such as `ext4`.
     pub kind: String,
@@ -126,6 +127,14 @@ pub struct Measured {
     pub memory: u64,
     /// Processes that compiled at the same time.
     pub jobs: u32,
+}
+
+impl Measured {
+    /// Names a kind of build, among those whose measures are kept.
+    #[must_use]
+    pub fn kind(recipe: &str, profile: ProfileName, arch: &str) -> String {
+        format!("{recipe}/{}/{arch}", profile.name())
+    }
 }
 
 /// What is known of the kernel that is to be built.
@@ -270,7 +279,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-fn megabytes(bytes: u64) -> String {
+pub(super) fn megabytes(bytes: u64) -> String {
     if bytes >= 10_000 * MEGABYTE {
         format!("{} GB", bytes / (1000 * MEGABYTE))
     } else {

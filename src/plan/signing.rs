@@ -251,7 +251,7 @@ pub(super) fn given(frame: &Frame<'_>, given: &Given) -> Signing {
 fn kept(frame: &Frame<'_>) -> Signing {
     let Frame { request, host, user, layout, .. } = frame;
     let work = request.signing.kept_in.as_ref().unwrap_or(&layout.work);
-    let home = Layout { work: work.clone(), out: layout.out.clone() };
+    let home = Layout::of(work);
     let (genkey, key, cert) = (home.genkey(), home.unfinished(&home.kept_key()), home.unfinished(&home.kept_cert()));
     // As the kernel's own Makefiles call it; a hundred years are the kernel's, too.
     let command = Command::new(host.tools.get("openssl").cloned().unwrap_or_default())

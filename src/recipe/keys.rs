@@ -66,8 +66,10 @@ const TEXTS: Kind = Kind::List(&Kind::Text);
 const WORDS: Kind = Kind::List(&Kind::Word);
 const SWITCH_NAMES: Kind = Kind::List(&Kind::Switch);
 /// The macros that kbuild gives rpmbuild itself, whatever the family (`plan/commands.rs`).
-pub(crate) const OWN_MACROS: [&str; 10] = [
+pub(crate) const OWN_MACROS: [&str; 12] = [
     "_topdir",
+    "_builddir",
+    "_buildrootdir",
     "_tmppath",
     "_smp_mflags",
     "_smp_build_ncpus",

@@ -199,6 +199,34 @@ pub fn stays_below(path: &Path) -> bool {
     !path.as_os_str().is_empty() && path.components().all(|part| matches!(part, Component::Normal(_)))
 }
 
+/// Whether two files have the same content. No more than a part of each is in memory.
+///
+/// # Errors
+/// One of them could not be read.
+pub fn same_content(one: &Path, other: &Path) -> io::Result<bool> {
+    let (mut one, mut other) = (fs_err::File::open(one)?, fs_err::File::open(other)?);
+    if one.metadata()?.len() != other.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut left, mut right) = (vec![0; PART], vec![0; PART]);
+    loop {
+        let read = one.read(&mut left)?;
+        let (Some(left), Some(right)) = (left.get(..read), right.get_mut(..read)) else { return Ok(false) };
+        if read == 0 {
+            return Ok(other.read(&mut [0])? == 0);
+        }
+        match other.read_exact(right) {
+            Ok(()) if left == right => {}
+            Ok(()) => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// How much of a file is compared at a time.
+const PART: usize = 128 << 10;
+
 /// Links a file to a second name, or copies it where links cannot be had.
 ///
 /// # Errors
@@ -330,6 +358,28 @@ mod tests {
         assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 1);
         let (size, sha256_of_new) = replace(&path, &mut &b"new!"[..], 0o600).unwrap();
         assert_eq!((size, sha256_of_new), (4, hex(&Sha256::digest("new!"))));
+    }
+
+    #[test]
+    fn contents_are_compared_to_the_last_byte() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, content: &[u8]| {
+            fs_err::write(dir.path().join(name), content).unwrap();
+            dir.path().join(name)
+        };
+        for size in [0, 1, PART - 1, PART, PART + 1, 3 * PART] {
+            let mut content = vec![7; size];
+            let (one, other) = (file("one", &content), file("other", &content));
+            assert!(same_content(&one, &other).unwrap(), "{size}");
+            content.push(7);
+            assert!(!same_content(&one, &file("longer", &content)).unwrap(), "{size}");
+            content.pop();
+            if let Some(last) = content.last_mut() {
+                *last = 8;
+                assert!(!same_content(&one, &file("other", &content)).unwrap(), "{size}");
+            }
+        }
+        assert!(same_content(dir.path(), &dir.path().join("missing")).is_err());
     }
 
     #[test]

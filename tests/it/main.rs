@@ -24,6 +24,7 @@ mod fetch;
 mod gate;
 mod host;
 mod hostile;
+mod in_memory;
 mod install;
 mod interrupt;
 mod module;

@@ -9,8 +9,9 @@ use regex::Regex;
 use crate::support::repository;
 
 /// The rooms, top to bottom: each may use those below it.
-const ROOMS: [&str; 13] = [
+const ROOMS: [&str; 14] = [
     "cli",
+    "fleet",
     "pipeline",
     "proof",
     "provenance",

@@ -23,6 +23,26 @@ struct Need {
     measured: bool,
 }
 
+/// What a build takes if its trees are in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Takes {
+    /// Bytes of the trees.
+    pub bytes: u64,
+    /// Files in them.
+    pub files: u64,
+    /// Bytes that all compilers take beside.
+    pub compilers: u64,
+    /// Whether an earlier build says so, and not the recipe.
+    pub measured: bool,
+}
+
+/// Returns what a build is expected to take; `None` where that cannot be told.
+pub(in crate::plan) fn takes(survey: &Survey, subject: &Subject<'_>) -> Option<Takes> {
+    let Need { bytes, files, measured, .. } = need(survey, subject)?;
+    let compilers = u64::from(survey.jobs).saturating_mul(memory_of_a_job(survey, subject).0);
+    Some(Takes { bytes, files, compilers, measured })
+}
+
 /// Judges the file system of the work directory.
 pub(super) fn judge(survey: &Survey, subject: &Subject<'_>) -> Vec<Finding> {
     let Some(room) = &survey.room else { return Vec::new() };

@@ -1,0 +1,1 @@
+//! What engines need to build a fleet, from templates.

@@ -1,0 +1,1 @@
+//! The report: the whole fleet on one page.
