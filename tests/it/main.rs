@@ -21,6 +21,7 @@ mod explain;
 mod failures;
 mod families;
 mod fetch;
+mod fleet;
 mod gate;
 mod host;
 mod hostile;
