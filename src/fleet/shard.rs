@@ -185,8 +185,12 @@ mod tests {
         assert_eq!(gitlab, Some(("GitLab".into(), some("7"), some("https://g/7"), some("r"))));
         let slurm = engine("SLURM_JOB_ID=12 SLURM_ARRAY_JOB_ID=10 SLURM_ARRAY_TASK_ID=2 SLURMD_NODENAME=n1");
         assert_eq!(slurm, Some(("Slurm".into(), some("10_2"), None, some("n1"))));
-        let github = "GITHUB_ACTIONS=true GITHUB_SERVER_URL=https://h GITHUB_REPOSITORY=o/r GITHUB_RUN_ID=9 RUNNER_NAME=x";
-        assert_eq!(engine(github), Some(("GitHub Actions".into(), some("9"), some("https://h/o/r/actions/runs/9"), some("x"))));
+        let github =
+            "GITHUB_ACTIONS=true GITHUB_SERVER_URL=https://h GITHUB_REPOSITORY=o/r GITHUB_RUN_ID=9 RUNNER_NAME=x";
+        assert_eq!(
+            engine(github),
+            Some(("GitHub Actions".into(), some("9"), some("https://h/o/r/actions/runs/9"), some("x")))
+        );
         let kubernetes = engine("KUBERNETES_SERVICE_HOST=10.0.0.1 HOSTNAME=pod-1");
         assert_eq!(kubernetes, Some(("Kubernetes".into(), None, None, some("pod-1"))));
     }
