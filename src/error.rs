@@ -11,7 +11,7 @@ use crate::proof::inside;
 use crate::proof::packages::FindError;
 use crate::recipe::builtin;
 use crate::rpm::{source, tree};
-use crate::{pipeline, plan, recipe};
+use crate::{pipeline, plan, recipe, repository};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +127,9 @@ pub enum Error {
     /// Two builds differ, and the user asked to be told by the exit code.
     #[error("the builds differ")]
     Differ,
+    /// Nothing was published.
+    #[error(transparent)]
+    Repository(#[from] repository::Error),
     /// There are no packages to look at.
     #[error(transparent)]
     Find(#[from] FindError),
@@ -176,6 +179,7 @@ impl Error {
             Self::Source(_) | Self::Tree(_) | Self::OtherSource { .. } | Self::HeadersTree { .. } => 6,
             Self::Plan(error) => error.exit_code(),
             Self::Pipeline(error) => error.exit_code(),
+            Self::Repository(error) => error.exit_code(),
             Self::NotReproducible { .. } | Self::Compare(inside::Error::Package(_)) | Self::Differ => 9,
             Self::Compare(inside::Error::Io(_))
             | Self::Host { .. }
@@ -201,6 +205,7 @@ impl Error {
             Self::Preflight { problems, install } => Some(preflight_hint(problems, install.as_deref())),
             Self::Plan(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),
+            Self::Repository(error) => error.hint(),
             Self::Size(error) => Some(error.hint()),
             Self::Connections { fault, .. } => Some(if fault.ipvsadm {
                 "this is what ipvsadm prints: take /proc/net/ip_vs_conn, which has the addresses as the kernel hashes them"

@@ -19,6 +19,7 @@ pub(super) struct Offered {
     pub(super) arch: String,
     pub(super) size: u64,
     pub(super) sha256: String,
+    pub(super) image: bool,
     pub(super) install_only: bool,
     /// The build that it came out of.
     pub(super) build: String,
@@ -64,6 +65,15 @@ pub(super) struct Changes {
 }
 
 impl Changes {
+    /// Names the packages with a kernel's image that dnf would update in place.
+    pub(super) fn updated_in_place(&self) -> BTreeSet<&str> {
+        let packages = self.packages.iter().map(|next| match next {
+            Next::Stays(there) | Next::Resign(there) => (&there.nvr.name, there.image, there.install_only),
+            Next::Comes(offer, _) | Next::Replaces(offer, ..) => (&offer.nvr.name, offer.image, offer.install_only),
+        });
+        packages.filter(|(_, image, beside)| *image && !beside).map(|(name, ..)| name.as_str()).collect()
+    }
+
     /// Whether the metadata has to be made anew.
     pub(super) fn any(&self, record: Option<&Record>) -> bool {
         let stays = |next: &Next| matches!(next, Next::Stays(_));
@@ -231,6 +241,7 @@ mod tests {
             arch: arch.into(),
             size: 1,
             sha256: sha256.into(),
+            image: name == "kernel",
             install_only: name == "kernel",
             build: build.id(),
         }
@@ -247,6 +258,7 @@ mod tests {
             built: offer.sha256.clone(),
             sha256: format!("signed {}", offer.sha256),
             signed: key.map(str::to_owned),
+            image: offer.image,
             install_only: offer.install_only,
             builds: [offer.build.clone()].into(),
         }

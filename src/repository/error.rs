@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::plan::template;
+use crate::plan::{self, template};
 use crate::rpm::binary;
 use crate::sys::{exec, lock};
 
@@ -115,6 +115,9 @@ pub enum Error {
         /// What is wrong.
         problems: Vec<String>,
     },
+    /// Programs are missing.
+    #[error(transparent)]
+    Tools(#[from] plan::Error),
     /// A program could not be run.
     #[error(transparent)]
     Program(#[from] exec::Error),
@@ -154,6 +157,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Cancelled { signal } => 128_u8.saturating_add(u8::try_from(*signal).unwrap_or_default()),
+            Self::Tools(error) => error.exit_code(),
             Self::Missing { .. } | Self::Nothing { .. } | Self::Empty { .. } => 2,
             Self::Conflict { .. } | Self::Foreign { .. } | Self::Record { .. } => 3,
             Self::OldRpm { .. }
@@ -192,6 +196,7 @@ impl Error {
             Self::Signing { .. } => "a key in a file must have no passphrase; for one that has, use `--sign-with` and a \
                  gpg-agent that knows it (gpg-preset-passphrase), or a terminal to ask at (`export GPG_TTY=$(tty)`)"
                 .into(),
+            Self::Tools(error) => return error.hint(),
             Self::Lock(lock::Error::Busy { .. }) => "wait for it to end".into(),
             _ => return None,
         })

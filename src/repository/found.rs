@@ -39,8 +39,6 @@ pub(super) struct Found {
     pub(super) builds: BTreeMap<String, (Build, PathBuf)>,
     /// Source packages, which are not published.
     pub(super) sources: Vec<String>,
-    /// Packages with a kernel's image that dnf would update in place.
-    pub(super) updated_in_place: Vec<String>,
 }
 
 /// Which packages of a directory of results are wanted: all, or these.
@@ -201,6 +199,10 @@ fn take(
     let failed = |source| Error::io("the manifest cannot be read again", source);
     build.manifest = files::sha256(&dir.join(MANIFEST)).map_err(failed)?.1;
     let id = build.id();
+    if !files::stays_below(Path::new(&id)) || id.contains('/') {
+        problems.push(format!("`{}`: its {MANIFEST} is of `{id}`, which is no name", dir.display()));
+        return Ok(());
+    }
     for file in packages(manifest, only) {
         if let Some(signal) = cancel.signal() {
             return Err(Error::Cancelled { signal });
@@ -232,11 +234,6 @@ fn take(
             found.sources.push(file.name.clone());
             continue;
         }
-        let has_image = facts.files.iter().any(|entry| entry.kind == Kind::File && is_image(&entry.path));
-        let install_only = is_install_only(&facts.provides);
-        if has_image && !install_only {
-            found.updated_in_place.push(facts.nvr.name.clone());
-        }
         found.offered.push(Offered {
             file: format!("{}.{}.rpm", facts.nvr, facts.arch),
             path,
@@ -244,7 +241,8 @@ fn take(
             arch: facts.arch,
             size: file.size,
             sha256: file.sha256.clone(),
-            install_only,
+            image: facts.files.iter().any(|entry| entry.kind == Kind::File && is_image(&entry.path)),
+            install_only: is_install_only(&facts.provides),
             build: id.clone(),
         });
     }

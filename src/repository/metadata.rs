@@ -16,7 +16,7 @@ const MADE: [&str; 3] = ["primary", "filelists", "other"];
 /// The digests in the metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Checksum {
-    /// What yum of el5 knows (`_checksums` of yum 3.2.22 has `sha` and `md5`; python 2.4 has no SHA-256).
+    /// What yum of el5 knows: it runs on Python 2.4, and SHA-256 came with the hashlib of 2.5.
     Sha1,
     /// What every later client knows.
     Sha256,
@@ -53,7 +53,7 @@ pub(super) fn command(
     let mut command =
         Command::new(createrepo).args(["--quiet", "--no-database", "--checksum", checksum.name()]).with_env(env.clone());
     // The first createrepo, in Python, compresses with gzip unless told otherwise.
-    if createrepo.file_name().is_some_and(|name| name.to_string_lossy().ends_with("_c")) {
+    if super::programs::is_c(createrepo) {
         command = command.arg("--general-compress-type=gz");
     }
     if reuse {
@@ -194,6 +194,7 @@ mod tests {
             built: String::new(),
             sha256: sha256.into(),
             signed: None,
+            image: true,
             install_only: true,
             builds: BTreeSet::new(),
         }

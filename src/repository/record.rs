@@ -81,6 +81,8 @@ pub struct Published {
     pub sha256: String,
     /// The primary fingerprint of the key that signed it; nothing if it is not signed.
     pub signed: Option<String>,
+    /// Whether a kernel's image is in it.
+    pub image: bool,
     /// Whether dnf installs it beside earlier ones.
     pub install_only: bool,
     /// The builds that it came out of; several where those of more than one architecture have it in common.
