@@ -19,9 +19,10 @@ use super::record::{Published, RECORD, Record, SCHEMA};
 use super::{Error, metadata};
 use crate::event::Reporter;
 use crate::rpm::decompress;
+use crate::sys::clock;
+use crate::sys::exchange::exchange;
 use crate::sys::files::{self, Stamp};
 use crate::sys::lock::{self, Lock};
-use crate::sys::exchange::exchange;
 
 /// The index of the metadata.
 pub(super) const REPOMD: &str = "repomd.xml";
@@ -34,6 +35,8 @@ const LINKED: &str = ".repodata-";
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) dir: PathBuf,
+    /// What makes the directory for metadata another one in each run: a createrepo that a killed run has left writes on.
+    run: String,
 }
 
 fn failed(source: io::Error) -> Error {
@@ -47,7 +50,7 @@ pub(super) fn modified(path: &Path) -> io::Result<u64> {
 
 impl Place {
     pub(super) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+        Self { dir: dir.to_owned(), run: format!("metadata-{}-{}", std::process::id(), clock::nanoseconds()) }
     }
 
     fn repodata(&self) -> PathBuf {
@@ -73,7 +76,7 @@ impl Place {
 
     /// Where createrepo puts the new metadata.
     pub(super) fn new_repodata(&self) -> PathBuf {
-        self.staging().join("metadata/repodata")
+        self.staging().join(&self.run).join("repodata")
     }
 
     /// Where the record is for people, and what is kept of each build.
@@ -204,7 +207,7 @@ impl Place {
 
     /// Makes the directory for what is being made.
     pub(super) fn begin(&self) -> Result<(), Error> {
-        for dir in [self.staging().join("packages"), self.staging().join("metadata"), self.staging().join("extra")] {
+        for dir in ["packages", &self.run, "extra"].map(|name| self.staging().join(name)) {
             fs_err::create_dir_all(dir).map_err(failed)?;
         }
         Ok(())
@@ -237,7 +240,7 @@ impl Place {
     pub(super) fn list(&self, text: &str) -> Result<(PathBuf, PathBuf), Error> {
         let list = self.staging().join("packages.list");
         files::replace_text(&list, text.as_bytes()).map_err(failed)?;
-        Ok((list, self.staging().join("metadata")))
+        Ok((list, self.staging().join(&self.run)))
     }
 
     /// Returns what the new index names, or the present one, if there is one.
@@ -428,12 +431,13 @@ mod tests {
                 scratch.write("elsewhere/repomd.xml", "0");
                 std::os::unix::fs::symlink("elsewhere", scratch.0.path().join("repodata")).unwrap();
             }
-            let reporter = Silent;
             for generation in 1..=3_u64 {
-                scratch.write(".kbuild-new/metadata/repodata/repomd.xml", &generation.to_string());
-                scratch.write(&format!(".kbuild-new/metadata/repodata/{RECORD}"), "{}");
-                scratch.place().swap(generation, &reporter).unwrap();
-                scratch.place().end(&record(generation, &[], &[])).unwrap();
+                let place = scratch.place();
+                fs_err::create_dir_all(place.new_repodata()).unwrap();
+                fs_err::write(place.new_repodata().join(REPOMD), generation.to_string()).unwrap();
+                fs_err::write(place.new_repodata().join(RECORD), "{}").unwrap();
+                place.swap(generation, &Silent).unwrap();
+                place.end(&record(generation, &[], &[])).unwrap();
                 let index = fs_err::read_to_string(scratch.0.path().join("repodata/repomd.xml")).unwrap();
                 assert_eq!(index, generation.to_string());
                 assert!(!scratch.has(".kbuild-new"));

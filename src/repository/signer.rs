@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Error, Programs, Signing};
 use crate::command::Command;
@@ -11,12 +12,14 @@ use crate::edit::spec::compare_versions;
 use crate::event::{Event, Reporter};
 use crate::rpm::openpgp;
 use crate::rpm::trust::{self, Key, PinnedBy, Signature};
-use crate::sys::exec;
-use crate::sys::files;
+use crate::sys::files::{self, Stamp};
 use crate::sys::lock::{self, Lock};
+use crate::sys::{clock, exec};
 
 /// How the names of throw-away keyrings begin.
 const THROW_AWAY: &str = "kbuild-gnupg-";
+/// How old a keyring is before it can have been left.
+const YOUNG: Duration = Duration::from_mins(1);
 /// From this version on rpmsign leaves the passphrase to gpg's agent (rpm 4.12 release notes); before, it asks at the terminal.
 const WITHOUT_TERMINAL: &str = "4.12";
 
@@ -279,6 +282,11 @@ fn sweep(place: &Path, programs: &Programs) {
     for entry in fs_err::read_dir(place).into_iter().flatten().flatten() {
         let path = entry.path();
         if !entry.file_name().to_string_lossy().starts_with(THROW_AWAY) || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        // One that was made just now may not be locked yet.
+        let made = Stamp::of(&path).map_or(u128::MAX, Stamp::nanoseconds);
+        if made.saturating_add(YOUNG.as_nanos()) > clock::nanoseconds() {
             continue;
         }
         // One that somebody uses is locked, and one of another user cannot be opened.

@@ -35,6 +35,7 @@ mod provenance;
 mod real_kernel;
 mod recipes;
 mod refusals;
+mod repository;
 mod reproducible;
 mod resume;
 mod signature;
