@@ -113,17 +113,17 @@ fn all(asked: &Asked, reporter: &dyn Reporter, cancel: &Cancel) -> Result<Report
     }
     let as_it_was = record.as_ref().is_some_and(|record| record.key == key) && place.is_whole(key.is_some());
     let changed = changes.any(record.as_ref()) || !damaged.is_empty() || !as_it_was;
-    let mut run = Run { asked, place, programs: &programs, signer: signer.as_ref(), reporter, cancel, found: &found };
+    let run = Run { asked, place, programs: &programs, signer: signer.as_ref(), reporter, cancel, found: &found };
     let report = run.report(&changes, there.as_ref(), changed);
     if asked.dry_run {
         return Ok(report);
     }
     run.texts(&changes, there.as_ref())?;
     if changed {
-        let made = run.make(&changes, record.as_ref(), there.as_ref(), &damaged);
+        let made = run.make(&changes, record.as_ref(), there.as_ref(), damaged.is_empty());
         if let Err(error) = made {
-            // What was begun is of no use to anybody; the error is the one to report.
-            let _ = run.place.recover(there.as_ref());
+            // What was begun is of no use to anybody, unless it was at the very end; the error is the one to report.
+            let _ = run.place.record().and_then(|now| run.place.recover(now.as_ref()));
             return Err(error);
         }
     }
@@ -157,19 +157,20 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Makes the new repository beside the old one, and lets them change places.
+    /// Makes the new repository beside the old one, and lets them change places; `reuse` says whether what the old metadata
+    /// says of packages still counts.
     fn make(
-        &mut self,
+        &self,
         changes: &Changes,
         record: Option<&Record>,
         there: Option<&Record>,
-        damaged: &[String],
+        reuse: bool,
     ) -> Result<(), Error> {
         self.place.begin()?;
         let packages = self.packages(changes)?;
         let kept: Vec<&str> = packages.iter().map(|package| package.location.as_str()).collect();
         let before = there.iter().flat_map(|record| &record.packages).map(|package| package.location.clone());
-        let retired: Vec<String> = before.chain(damaged.iter().cloned()).filter(|place| !kept.contains(&place.as_str())).collect();
+        let retired: Vec<String> = before.filter(|place| !kept.contains(&place.as_str())).collect();
         let gone = there.map(|record| record.retired.clone()).unwrap_or_default();
         let gone: Vec<String> = gone.into_iter().filter(|place| !kept.contains(&place.as_str())).collect();
         let next = Record {
@@ -183,7 +184,7 @@ impl Run<'_> {
             retired,
             gone,
         };
-        self.metadata(&next, record.filter(|_| damaged.is_empty()))?;
+        self.metadata(&next, record.filter(|_| reuse))?;
         if let Some(signal) = self.cancel.signal() {
             return Err(Error::Cancelled { signal });
         }
@@ -256,7 +257,6 @@ impl Run<'_> {
                         a repository of its own for el5 leaves the others SHA-256";
             self.reporter.note(text.into());
         }
-        // What has been replaced may be as large and as old as what it replaces.
         let reuse = before.is_some_and(|before| releases(before) == checksum && self.place.is_whole(false));
         let list: String = next.packages.iter().map(|package| format!("{}\n", package.location)).collect();
         let (list, out) = self.place.list(&list)?;
