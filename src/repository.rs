@@ -1,8 +1,8 @@
 //! A repository that dnf and yum install from: signed, made of packages that are proved, and never seen half made.
 //!
-//! What is there and what is offered go into one pure decision ([`change`]). Then packages are signed beside their place and
+//! What is there and what is offered go into one pure decision (`change`). Then packages are signed beside their place and
 //! moved there, under names that no metadata had before; metadata is made of all of them, compared with them, signed, and takes
-//! the place of the old one in one step ([`place`]). What readers of the old metadata still ask for stays until the next time.
+//! the place of the old one in one step (`place`). What readers of the old metadata still ask for stays until the next time.
 
 mod change;
 mod error;
@@ -261,11 +261,11 @@ impl Run<'_> {
         let list: String = next.packages.iter().map(|package| format!("{}\n", package.location)).collect();
         let (list, out) = self.place.list(&list)?;
         let env = &self.programs.env;
-        let made = metadata::command(&self.programs.createrepo, env, (&self.place.dir, &out, &list), checksum, reuse);
+        let made = metadata::command(&self.programs.createrepo, env, (self.place.dir.as_path(), out.as_path(), list.as_path()), checksum, reuse);
         self.run(&made)?;
         for (kind, file) in self.place.extras()? {
             let modifyrepo = self.programs.modifyrepo()?;
-            self.run(&metadata::carry(modifyrepo, env, (&kind, &file, &self.place.new_repodata()), checksum))?;
+            self.run(&metadata::carry(modifyrepo, env, (kind.as_str(), file.as_path(), &self.place.new_repodata()), checksum))?;
         }
         let primary = self.place.primary()?;
         let packages: Vec<&Published> = next.packages.iter().collect();

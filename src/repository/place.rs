@@ -207,7 +207,7 @@ impl Place {
 
     /// Makes the directory for what is being made.
     pub(super) fn begin(&self) -> Result<(), Error> {
-        for dir in ["packages", &self.run, "extra"].map(|name| self.staging().join(name)) {
+        for dir in ["packages", self.run.as_str(), "extra"].map(|name| self.staging().join(name)) {
             fs_err::create_dir_all(dir).map_err(failed)?;
         }
         Ok(())
