@@ -95,6 +95,9 @@ fn all(asked: &Asked, reporter: &dyn Reporter, cancel: &Cancel) -> Result<Report
     let signer = Signer::open(&asked.signing, &programs, reporter)?;
     let key = signer.as_ref().map(|signer| signer.fingerprint.clone());
     let found = found::gather(&asked.from, &asked.dir, reporter, cancel)?;
+    if found.offered.is_empty() && there.is_none() {
+        return Err(Error::Empty { dir: asked.dir.clone() });
+    }
     tell(&found, signer.is_some(), reporter);
 
     let (record, damaged) = place.sound(there.as_ref(), &found.offered)?;

@@ -27,8 +27,8 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
-    /// Nothing was named, and there is nothing yet.
-    #[error("`{}` holds nothing yet, and no results were named", dir.display())]
+    /// Nothing was named that has packages, and there is nothing yet.
+    #[error("`{}` holds nothing yet, and there are no packages to publish", dir.display())]
     Empty {
         /// The repository.
         dir: PathBuf,

@@ -72,12 +72,21 @@ pub(super) fn gather(
     let mut progress = Progress { reporter, what: "comparing with the manifests", done: 0, total };
     let mut found = Found::default();
     for (dir, only, manifest) in &results {
-        let unproved = unproved(manifest);
-        if let Some(why) = unproved {
-            problems.push(format!("`{}`: {why}", dir.display()));
-            continue;
+        let strays = strays(dir, manifest, *only);
+        let nothing = strays.is_empty() && packages(manifest, *only).next().is_none();
+        problems.extend(strays);
+        match unproved(manifest) {
+            // One cell of a fleet that failed is no reason to keep back all others.
+            Some(why) if nothing => {
+                reporter.warn(format!("`{}`: {why}; there are no packages in it to publish", dir.display()));
+                continue;
+            }
+            Some(why) => {
+                problems.push(format!("`{}`: {why}", dir.display()));
+                continue;
+            }
+            None => {}
         }
-        problems.extend(strays(dir, manifest, *only));
         take(dir, manifest, *only, &mut found, &mut problems, &mut progress, cancel)?;
     }
     if !problems.is_empty() {

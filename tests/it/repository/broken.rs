@@ -77,6 +77,34 @@ fn what_is_not_proved_is_refused_and_named() {
 }
 
 #[test]
+fn a_cell_that_failed_without_packages_keeps_nobody_back() {
+    if !can_publish() {
+        return;
+    }
+    let publisher = Publisher::new();
+    let fleet = publisher.sandbox.path().join("in/fleet");
+    let good = publisher.results(&Built::toy(), "fleet/good", &BOOTABLE);
+    let failed = publisher.results(&Built::smaller(), "fleet/failed", &[]);
+    edit(&failed, |listed| {
+        listed["status"] = json!({ "is": "failed", "error": "the build failed", "exit-code": 8 });
+        findings(listed).clear();
+    });
+    let done = publisher.publish(&[&fleet]).exits(0);
+    done.says("its build failed: the build failed; there are no packages in it to publish");
+    assert_eq!(publisher.packages().len(), 2);
+    // What an earlier run has left there is not proved by this one.
+    fs_err::copy(the_kernel(&good), the_kernel(&failed)).unwrap();
+    publisher.publish(&[&fleet]).refused(9).says("does not list it");
+    // A file named manifest.json that is not kbuild's is none of our business.
+    let other = publisher.sandbox.path().join("in/other");
+    fs_err::create_dir(&other).unwrap();
+    fs_err::write(other.join("manifest.json"), "{\"short_name\": \"a web page\"}").unwrap();
+    publisher.publish(&[&good, &other]).exits(0);
+    fs_err::write(other.join("manifest.json"), "{\"kbuild\": \"9.0.0\", \"schema\": 9}").unwrap();
+    publisher.publish(&[&good, &other]).refused(9).says("written by another version of kbuild, or damaged");
+}
+
+#[test]
 fn a_package_alone_is_refused_and_one_of_results_is_taken() {
     if !can_publish() {
         return;
