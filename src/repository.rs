@@ -216,7 +216,9 @@ impl Run<'_> {
                     packages.push(self.place.as_it_is(package)?);
                     continue;
                 }
-                Next::Resign(package) => self.stage(&self.place.path(&package.location), package.clone(), &package.sha256)?,
+                Next::Resign(package) => {
+                    self.stage(&self.place.path(&package.location), package.clone(), &package.sha256)?
+                }
                 Next::Comes(offer, builds) | Next::Replaces(offer, builds, _) => {
                     let package = Published { builds: builds.clone(), ..published(offer) };
                     self.stage(&offer.path, package, &offer.sha256)?
@@ -253,7 +255,8 @@ impl Run<'_> {
 
     /// Makes the metadata of all packages, with what others have put into the old one, and signs it.
     fn metadata(&self, next: &Record, before: Option<&Record>) -> Result<(), Error> {
-        let releases = |record: &Record| Checksum::of(record.packages.iter().map(|package| package.nvr.release.as_str()));
+        let releases =
+            |record: &Record| Checksum::of(record.packages.iter().map(|package| package.nvr.release.as_str()));
         let checksum = releases(next);
         if checksum == Checksum::Sha1 {
             let text = "packages of el5 are among them, so the digests in the metadata are SHA-1, which is all that its yum knows; \
@@ -264,11 +267,22 @@ impl Run<'_> {
         let list: String = next.packages.iter().map(|package| format!("{}\n", package.location)).collect();
         let (list, out) = self.place.list(&list)?;
         let env = &self.programs.env;
-        let made = metadata::command(&self.programs.createrepo, env, (self.place.dir.as_path(), out.as_path(), list.as_path()), checksum, reuse);
+        let made = metadata::command(
+            &self.programs.createrepo,
+            env,
+            (self.place.dir.as_path(), out.as_path(), list.as_path()),
+            checksum,
+            reuse,
+        );
         self.run(&made)?;
         for (kind, file) in self.place.extras()? {
             let modifyrepo = self.programs.modifyrepo()?;
-            self.run(&metadata::carry(modifyrepo, env, (kind.as_str(), file.as_path(), &self.place.new_repodata()), checksum))?;
+            self.run(&metadata::carry(
+                modifyrepo,
+                env,
+                (kind.as_str(), file.as_path(), &self.place.new_repodata()),
+                checksum,
+            ))?;
         }
         let primary = self.place.primary()?;
         let packages: Vec<&Published> = next.packages.iter().collect();
@@ -276,7 +290,8 @@ impl Run<'_> {
         if !problems.is_empty() {
             return Err(Error::OtherMetadata { problems });
         }
-        let mut text = serde_json::to_vec_pretty(next).map_err(|error| Error::io("the record cannot be written", error.into()))?;
+        let mut text =
+            serde_json::to_vec_pretty(next).map_err(|error| Error::io("the record cannot be written", error.into()))?;
         text.push(b'\n');
         let failed = |source| Error::io("the record cannot be written", source);
         files::replace_text(&self.place.new_repodata().join(RECORD), &text).map_err(failed)?;

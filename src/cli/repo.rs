@@ -34,7 +34,9 @@ pub(super) fn run(edge: &Edge, args: &Repo) -> Result<Output, Error> {
     Ok(Output::text(match edge.format {
         Format::Json => {
             let mut line = serde_json::json!({ "event": "repository" });
-            if let (Some(line), Ok(serde_json::Value::Object(report))) = (line.as_object_mut(), serde_json::to_value(&report)) {
+            if let (Some(line), Ok(serde_json::Value::Object(report))) =
+                (line.as_object_mut(), serde_json::to_value(&report))
+            {
                 line.extend(report);
             }
             format!("{line}\n")
@@ -80,7 +82,12 @@ fn text(report: &Report) -> String {
     if report.dry_run {
         return text;
     }
-    let _ = writeln!(text, "clients   curl -o /etc/yum.repos.d/{} {}", file_name(&report.repo_file), quote(&report.repo_url));
+    let _ = writeln!(
+        text,
+        "clients   curl -o /etc/yum.repos.d/{} {}",
+        file_name(&report.repo_file),
+        quote(&report.repo_url)
+    );
     for kernel in &report.kernels {
         let new = if kernel.new { ", new" } else { "" };
         let _ = writeln!(text, "          dnf install {}    # {} bits, {}{new}", kernel.nvr, kernel.bits, kernel.arch);

@@ -116,7 +116,9 @@ pub(super) fn decide(
         if there.is(&offer) {
             there.builds().insert(offer.build);
         } else if offer.arch == "noarch" && is_shared(there.builds(), &offer.build, &all) {
-            changes.left_out.push(format!("{} of {}: the one of another architecture is there", offer.file, offer.build));
+            changes
+                .left_out
+                .push(format!("{} of {}: the one of another architecture is there", offer.file, offer.build));
             there.builds().insert(offer.build);
         } else {
             match there.clone() {
@@ -329,7 +331,7 @@ mod tests {
         ];
         let mut changes = decide(None, offers.clone(), &of(&[&one, &other]), &signing()).unwrap();
         assert_eq!((changes.packages.len(), changes.left_out.len()), (3, 1));
-        let shared = changes.packages.iter_mut().find(|next| next.builds().len() == 2);
+        let shared = changes.packages.iter_mut().find_map(|next| (next.builds().len() == 2).then(|| next.clone()));
         assert!(matches!(shared, Some(Next::Comes(Offered { sha256, .. }, _)) if sha256 == "1"), "{changes:?}");
         // It stays as long as one of them does.
         let newer = build("279", 20, "i686");

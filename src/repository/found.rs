@@ -13,8 +13,8 @@ use crate::error::chain;
 use crate::event::{Event, Reporter, Stage, Unit};
 use crate::pipeline;
 use crate::pipeline::manifest::{FileRecord, Manifest, Status};
-use crate::plan::layout::MANIFEST;
 use crate::plan::Route;
+use crate::plan::layout::MANIFEST;
 use crate::rpm::facts::{self, Kind, Relation};
 use crate::rpm::nvr::Nvr;
 use crate::sys::files;
@@ -154,10 +154,7 @@ fn unproved(manifest: &Manifest) -> Option<String> {
 }
 
 /// The packages that a manifest lists, source packages among them.
-fn packages<'a>(
-    manifest: &'a Manifest,
-    only: Option<&'a BTreeSet<String>>,
-) -> impl Iterator<Item = &'a FileRecord> {
+fn packages<'a>(manifest: &'a Manifest, only: Option<&'a BTreeSet<String>>) -> impl Iterator<Item = &'a FileRecord> {
     let is_package = |file: &&FileRecord| Path::new(&file.name).extension().is_some_and(|ending| ending == "rpm");
     let files = manifest.files.iter().filter(is_package);
     files.filter(move |file| only.is_none_or(|names| names.contains(&file.name)))

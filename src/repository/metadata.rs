@@ -50,11 +50,12 @@ pub(super) fn command(
     reuse: bool,
 ) -> Command {
     let text = |path: &Path| path.display().to_string();
-    let mut command =
-        Command::new(createrepo).args(["--quiet", "--no-database", "--checksum", checksum.name()]).with_env(env.clone());
+    let mut command = Command::new(createrepo)
+        .args(["--quiet", "--no-database", "--checksum", checksum.name()])
+        .with_env(env.clone());
     // The first createrepo, in Python, compresses with gzip unless told otherwise.
     if super::programs::is_c(createrepo) {
-        command = command.arg("--general-compress-type=gz");
+        command = command.args(["--general-compress-type", "gz"]);
     }
     if reuse {
         command = command.args(["--update", "--update-md-path"]).arg(text(dir));
@@ -87,7 +88,8 @@ pub(super) struct Part {
 impl Part {
     /// Whether it is neither made of packages nor a form of what is.
     pub(super) fn is_extra(&self) -> bool {
-        let of = |made: &str| self.kind.strip_prefix(made).is_some_and(|rest| ["", "_db", "_zck", "_gz"].contains(&rest));
+        let of =
+            |made: &str| self.kind.strip_prefix(made).is_some_and(|rest| ["", "_db", "_zck", "_gz"].contains(&rest));
         !MADE.iter().any(|made| of(made))
     }
 
@@ -227,7 +229,7 @@ mod tests {
         };
         assert_eq!(
             told("/usr/bin/createrepo_c", Checksum::Sha256, true),
-            "/usr/bin/createrepo_c --quiet --no-database --checksum sha256 --general-compress-type=gz --update \
+            "/usr/bin/createrepo_c --quiet --no-database --checksum sha256 --general-compress-type gz --update \
              --update-md-path /srv --pkglist /srv/new/list --outputdir /srv/new /srv"
         );
         assert_eq!(

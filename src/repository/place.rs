@@ -123,7 +123,8 @@ impl Place {
         let published = |place: &String| {
             record.is_some_and(|record| record.packages.iter().any(|package| package.location == *place))
         };
-        let moved_in = fs_err::read(self.journal()).ok().and_then(|text| serde_json::from_slice::<Vec<String>>(&text).ok());
+        let moved_in =
+            fs_err::read(self.journal()).ok().and_then(|text| serde_json::from_slice::<Vec<String>>(&text).ok());
         let gone = record.map(|record| record.gone.clone()).unwrap_or_default();
         for place in moved_in.into_iter().flatten().chain(gone).filter(|place| !published(place)) {
             self.remove(&place)?;
@@ -177,7 +178,9 @@ impl Place {
         for package in &record.packages {
             match self.as_it_is(package) {
                 Ok(package) => sound.packages.push(package),
-                Err(_) if offered.iter().any(|offer| offer.file == package.file) => damaged.push(package.location.clone()),
+                Err(_) if offered.iter().any(|offer| offer.file == package.file) => {
+                    damaged.push(package.location.clone())
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -405,7 +408,10 @@ mod tests {
         for generation in 1..=4 {
             scratch.write(&format!(".repodata-{generation}/x"), "x");
         }
-        scratch.place().recover(Some(&record(3, &["Packages/a.rpm"], &["Packages/old.rpm", "Packages/a.rpm"]))).unwrap();
+        scratch
+            .place()
+            .recover(Some(&record(3, &["Packages/a.rpm"], &["Packages/old.rpm", "Packages/a.rpm"])))
+            .unwrap();
         let there: Vec<bool> = ["Packages/a.rpm", "Packages/mine.rpm", ".repodata-2", ".repodata-3"]
             .into_iter()
             .chain(["Packages/b.rpm", "Packages/old.rpm", "Packages/00", ".kbuild-new", ".repodata-1", ".repodata-4"])

@@ -64,7 +64,8 @@ pub struct Kernel {
 impl Run<'_> {
     /// Tells what a publication does.
     pub(super) fn report(&self, changes: &Changes, there: Option<&Record>, changed: bool) -> Report {
-        let files = |wanted: fn(&Next) -> Option<&String>| changes.packages.iter().filter_map(wanted).cloned().collect();
+        let files =
+            |wanted: fn(&Next) -> Option<&String>| changes.packages.iter().filter_map(wanted).cloned().collect();
         let added: Vec<String> = files(|next| match next {
             Next::Comes(offer, _) => Some(&offer.file),
             _ => None,

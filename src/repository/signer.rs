@@ -69,7 +69,8 @@ impl<'a> Signer<'a> {
         if let Some(keyring) = &keyring {
             env.insert("GNUPGHOME".into(), keyring.dir.path().display().to_string());
         }
-        let gpg = |args: &[&str]| Command::new(&programs.gpg).arg("--batch").args(args.iter().copied()).with_env(env.clone());
+        let gpg =
+            |args: &[&str]| Command::new(&programs.gpg).arg("--batch").args(args.iter().copied()).with_env(env.clone());
         let list = gpg(&["--with-colons", "--fixed-list-mode", "--with-fingerprint", "--list-secret-keys"]);
         let list = match name {
             Some(name) => list.arg("--").arg(name),
@@ -77,11 +78,11 @@ impl<'a> Signer<'a> {
         };
         let shown = name.map_or_else(|| "the file".to_owned(), |name| format!("`{name}`"));
         // gpg says nothing more than that there is none; what it says is in the error all the same.
-        let listing = exec::read(&list).map_err(|error| Error::Key {
-            what: format!("there is no secret key for {shown}: {}", said(&error)),
-        })?;
+        let listing = exec::read(&list)
+            .map_err(|error| Error::Key { what: format!("there is no secret key for {shown}: {}", said(&error)) })?;
         let secret = one(&listing, &shown).map_err(|what| Error::Key { what })?;
-        let public = exec::read(&gpg(&["--armor", "--export-options", "export-minimal", "--export", &secret.fingerprint]))?;
+        let public =
+            exec::read(&gpg(&["--armor", "--export-options", "export-minimal", "--export", &secret.fingerprint]))?;
         let keys: Vec<Key> = openpgp::public_keys(public.as_bytes())
             .into_iter()
             .map(|key| Key { origin: "gpg".into(), key, pinned_by: Some(PinnedBy::User) })
@@ -92,7 +93,16 @@ impl<'a> Signer<'a> {
         }
         // rpm before 4.14 knows no subkeys.
         let name = if secret.primary { format!("{}!", secret.fingerprint) } else { secret.fingerprint.clone() };
-        Ok(Some(Self { reporter, programs, env, fingerprint: secret.fingerprint, name, public, keys, _keyring: keyring }))
+        Ok(Some(Self {
+            reporter,
+            programs,
+            env,
+            fingerprint: secret.fingerprint,
+            name,
+            public,
+            keys,
+            _keyring: keyring,
+        }))
     }
 
     /// Signs a package, unless this key has already.
@@ -138,7 +148,9 @@ impl<'a> Signer<'a> {
         Ok(match trust::signature(path, &self.keys).map_err(failed)? {
             Signature::Good { .. } => None,
             Signature::Unsigned => Some("it is not signed".into()),
-            Signature::NoKey { signer } | Signature::NotPinned { signer, .. } => Some(format!("{signer} has signed it")),
+            Signature::NoKey { signer } | Signature::NotPinned { signer, .. } => {
+                Some(format!("{signer} has signed it"))
+            }
             Signature::Bad { why } => Some(why),
         })
     }
@@ -181,7 +193,10 @@ fn one(listing: &str, shown: &str) -> Result<Secret, String> {
         ([], []) => Err(format!("there is no secret key for {shown}")),
         ([], [key, ..]) => Err(match key.void {
             Some(why) => format!("the key {} is {why}", key.fingerprint),
-            None => format!("the key {} cannot sign: its secret part is not here, or it is not for signing", key.fingerprint),
+            None => format!(
+                "the key {} cannot sign: its secret part is not here, or it is not for signing",
+                key.fingerprint
+            ),
         }),
         (several, _) => {
             let all: Vec<&str> = several.iter().map(|key| key.fingerprint.as_str()).collect();
@@ -250,7 +265,8 @@ impl Keyring {
         let mut builder = tempfile::Builder::new();
         builder.prefix(THROW_AWAY).permissions(PermissionsExt::from_mode(0o700));
         let dir = place.iter().find_map(|place| builder.tempdir_in(place).ok());
-        let dir = dir.ok_or_else(|| failed(std::io::Error::other("neither /dev/shm nor the temporary directory takes it")))?;
+        let dir =
+            dir.ok_or_else(|| failed(std::io::Error::other("neither /dev/shm nor the temporary directory takes it")))?;
         let lock = lock::directory(dir.path(), false)?;
         let mut env = programs.env.clone();
         env.insert("GNUPGHOME".into(), dir.path().display().to_string());
@@ -281,7 +297,9 @@ fn end_agent(gpgconf: Option<&Path>, env: &BTreeMap<String, String>) {
 fn sweep(place: &Path, programs: &Programs) {
     for entry in fs_err::read_dir(place).into_iter().flatten().flatten() {
         let path = entry.path();
-        if !entry.file_name().to_string_lossy().starts_with(THROW_AWAY) || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        if !entry.file_name().to_string_lossy().starts_with(THROW_AWAY)
+            || !entry.file_type().is_ok_and(|kind| kind.is_dir())
+        {
             continue;
         }
         // One that was made just now may not be locked yet.

@@ -80,7 +80,9 @@ impl Publisher {
     fn snapshot(&self) -> BTreeMap<PathBuf, String> {
         let files = walkdir::WalkDir::new(&self.dir).into_iter().map(Result::unwrap);
         let files = files.filter(|entry| !entry.file_type().is_dir());
-        files.map(|entry| (entry.path().to_owned(), kbuild::digest::sha256(&fs_err::read(entry.path()).unwrap()))).collect()
+        files
+            .map(|entry| (entry.path().to_owned(), kbuild::digest::sha256(&fs_err::read(entry.path()).unwrap())))
+            .collect()
     }
 }
 
@@ -132,7 +134,7 @@ fn dnf_installs_a_kernel_over_http_with_all_signatures_checked_and_a_second_one_
     let small = publisher.results(&Built::smaller(), "fleet/a/small", &BOOTABLE);
     let published = publisher.publish(&[small.parent().unwrap().parent().unwrap()]).args(["--base-url", &url]).exits(0);
     published.prints(&format!("added     {}.x86_64.rpm\n", kernel(18)));
-    published.prints(&format!("added     kernel-firmware-{STOCK}.ipvs_18bit.noarch.rpm\n"));
+    published.prints(&format!("added     kernel-firmware-{STOCK}.ipvs_18bit.x86_64.rpm\n"));
     published.prints(&format!("(generation 1, signed by {})\n", publisher.key.fingerprint()));
     published.prints(&format!("dnf install {}    # 18 bits, x86_64, new\n", kernel(18)));
 
@@ -148,7 +150,10 @@ fn dnf_installs_a_kernel_over_http_with_all_signatures_checked_and_a_second_one_
     let large = publisher.results(&Built::toy(), "large", &BOOTABLE);
     let published = publisher.publish(&[&large]).args(["--base-url", &url, "--format", "json"]).exits(0);
     let report = published.json_lines().pop().unwrap();
-    assert_eq!((&report["event"], &report["generation"], &report["unchanged"]), (&"repository".into(), &2.into(), &2.into()));
+    assert_eq!(
+        (&report["event"], &report["generation"], &report["unchanged"]),
+        (&"repository".into(), &2.into(), &2.into())
+    );
     client.does(&["install", &kernel(20)]);
     assert_eq!(client.installed(), [kernel(18), kernel(20), firmware(20)], "the kernels side by side");
     for bits in [18, 20] {
@@ -183,7 +188,8 @@ fn dnf_refuses_what_was_tampered_with() {
     client.refuses(&install, &["checksum"]);
     // The same, in metadata that somebody with the key has made anew.
     let anew = || {
-        let made = Command::new("createrepo_c").args(["--quiet", "--no-database"]).arg(&publisher.dir).status().unwrap();
+        let made =
+            Command::new("createrepo_c").args(["--quiet", "--no-database"]).arg(&publisher.dir).status().unwrap();
         assert!(made.success());
         let index = publisher.dir.join("repodata/repomd.xml");
         publisher.key.gpg(&["--yes", "--detach-sign", "--armor", index.to_str().unwrap()]);
@@ -239,7 +245,8 @@ fn a_second_run_does_nothing_and_a_dry_run_never_does() {
     }
     put(&signed, &listed);
     publisher.publish(&[&signed]).exits(0).prints("nothing to do: still generation 1");
-    let other = Publisher { dir: publisher.sandbox.path().join("other"), key: publisher.key, sandbox: publisher.sandbox };
+    let other =
+        Publisher { dir: publisher.sandbox.path().join("other"), key: publisher.key, sandbox: publisher.sandbox };
     other.publish(&[&signed]).exits(0);
     let same = |package: &Value| package["built"] == package["sha256"];
     assert!(other.record()["packages"].as_array().unwrap().iter().all(same), "signed once more");
@@ -292,7 +299,9 @@ fn the_newest_releases_stay_and_readers_get_the_old_packages_until_the_next_time
     assert_eq!(publisher.packages().len(), 4, "two sizes of one release");
     let old = publisher.packages();
     let pruned = publisher.publish(&[&later]).args(["--keep", "1"]).exits(0);
-    pruned.prints(&format!("pruned    {}.x86_64.rpm\n", kernel(18))).prints(&format!("pruned    {}.x86_64.rpm\n", kernel(20)));
+    pruned
+        .prints(&format!("pruned    {}.x86_64.rpm\n", kernel(18)))
+        .prints(&format!("pruned    {}.x86_64.rpm\n", kernel(20)));
     let names: Vec<String> = publisher.packages().into_keys().collect();
     assert!(names.len() == 2 && names.iter().all(|name| name.contains("279.5.2")), "{names:?}");
     assert!(old.values().all(|path| path.is_file()), "whoever has the old metadata asks for them");
@@ -422,7 +431,8 @@ fn a_key_in_a_file_is_nowhere_afterwards_and_another_key_signs_everything_anew()
     assert_eq!(leftovers, [] as [PathBuf; 0]);
     publisher.sandbox.no_process_is_left();
     for package in publisher.packages().into_values() {
-        let header = Command::new("rpm").args(["-qp", "--queryformat", "%{RSAHEADER:pgpsig}"]).arg(&package).output().unwrap();
+        let header =
+            Command::new("rpm").args(["-qp", "--queryformat", "%{RSAHEADER:pgpsig}"]).arg(&package).output().unwrap();
         let says = String::from_utf8_lossy(&header.stdout).into_owned();
         assert!(says.contains(&other.id()), "{}: {says}", package.display());
     }

@@ -35,31 +35,67 @@ fn what_is_not_proved_is_refused_and_named() {
         return;
     }
     let harms: [(&str, Harm, &str); 11] = [
-        ("a finding differs", |dir| edit(dir, |listed| {
-            findings(listed)[0]["verdict"] = json!({ "is": "differs", "expected": "20 bits", "found": "12 bits" });
-        }), "DIFFERS: expected 20 bits, found 12 bits"),
-        ("a boot differs", |dir| edit(dir, |listed| {
-            let verdict = json!({ "is": "differs", "expected": "size=1048576", "found": "size=4096" });
-            findings(listed).push(json!({ "level": 5, "subject": "a guest", "verdict": verdict }));
-        }), "found size=4096"),
+        (
+            "a finding differs",
+            |dir| {
+                edit(dir, |listed| {
+                    findings(listed)[0]["verdict"] =
+                        json!({ "is": "differs", "expected": "20 bits", "found": "12 bits" });
+                })
+            },
+            "DIFFERS: expected 20 bits, found 12 bits",
+        ),
+        (
+            "a boot differs",
+            |dir| {
+                edit(dir, |listed| {
+                    let verdict = json!({ "is": "differs", "expected": "size=1048576", "found": "size=4096" });
+                    findings(listed).push(json!({ "level": 5, "subject": "a guest", "verdict": verdict }));
+                })
+            },
+            "found size=4096",
+        ),
         ("no config was seen", |dir| edit(dir, |listed| findings(listed).retain(|each| each["level"] != 3)), "level 3"),
-        ("no module was seen", |dir| edit(dir, |listed| findings(listed).retain(|each| each["level"] != 4)), "could not be proved"),
-        ("one kernel is open", |dir| edit(dir, |listed| {
-            let at = findings(listed).iter_mut().find(|each| each["level"] == 4 && each["kernel"].is_string()).unwrap();
-            at["verdict"] = json!({ "is": "not-checked", "why": "nobody looked" });
-        }), "nobody looked"),
+        (
+            "no module was seen",
+            |dir| edit(dir, |listed| findings(listed).retain(|each| each["level"] != 4)),
+            "could not be proved",
+        ),
+        (
+            "one kernel is open",
+            |dir| {
+                edit(dir, |listed| {
+                    let at = findings(listed)
+                        .iter_mut()
+                        .find(|each| each["level"] == 4 && each["kernel"].is_string())
+                        .unwrap();
+                    at["verdict"] = json!({ "is": "not-checked", "why": "nobody looked" });
+                })
+            },
+            "nobody looked",
+        ),
         ("no proof at all", |dir| edit(dir, |listed| findings(listed).clear()), "level 3"),
         ("killed", |dir| edit(dir, |listed| listed["status"] = json!({ "is": "running" })), "did not come to its end"),
-        ("failed", |dir| edit(dir, |listed| {
-            listed["status"] = json!({ "is": "failed", "error": "no room", "exit-code": 8 });
-        }), "its build failed: no room"),
-        ("another file", |dir| {
-            let mut content = fs_err::read(the_kernel(dir)).unwrap();
-            content[4000] ^= 1;
-            fs_err::write(the_kernel(dir), content).unwrap();
-        }, "and sha256"),
+        (
+            "failed",
+            |dir| {
+                edit(dir, |listed| {
+                    listed["status"] = json!({ "is": "failed", "error": "no room", "exit-code": 8 });
+                })
+            },
+            "its build failed: no room",
+        ),
+        (
+            "another file",
+            |dir| {
+                let mut content = fs_err::read(the_kernel(dir)).unwrap();
+                content[4000] ^= 1;
+                fs_err::write(the_kernel(dir), content).unwrap();
+            },
+            "and sha256",
+        ),
         ("one is missing", |dir| fs_err::remove_file(the_kernel(dir)).unwrap(), "lists it"),
-        ("one too many", |dir| drop(fs_err::copy(the_kernel(dir), dir.join("stray.rpm")).unwrap()), "does not list it"),
+        ("one too many", |dir| fs_err::write(dir.join("stray.rpm"), "").unwrap(), "does not list it"),
     ];
     let publisher = Publisher::new();
     let good = publisher.results(&Built::smaller(), "good", &BOOTABLE);
@@ -117,7 +153,10 @@ fn a_package_alone_is_refused_and_one_of_results_is_taken() {
     publisher.publish(&[&the_kernel(&results)]).exits(0);
     assert_eq!(publisher.packages().into_keys().collect::<Vec<_>>(), [format!("{}.x86_64.rpm", kernel(20))]);
     // Neither is there anything to publish in other places.
-    publisher.publish(&[&publisher.sandbox.path().join("nowhere")]).refused(2).says("neither a package nor a directory");
+    publisher
+        .publish(&[&publisher.sandbox.path().join("nowhere")])
+        .refused(2)
+        .says("neither a package nor a directory");
     publisher.publish(&[&publisher.sandbox.home()]).refused(2).says("there are no results of `kbuild ipvs`");
     let empty = Publisher { dir: publisher.sandbox.path().join("empty"), ..publisher };
     empty.publish(&[]).refused(2).says("holds nothing yet");
@@ -207,7 +246,11 @@ fn keys_that_do_not_do_are_refused_before_anything_is_written() {
     }
     let publisher = Publisher::new();
     let results = publisher.results(&Built::toy(), "large", &BOOTABLE);
-    publisher.unsigned(&[&results]).args(["--sign-with", "nobody@example.org"]).refused(6).says("no secret key for `nobody@example.org`");
+    publisher
+        .unsigned(&[&results])
+        .args(["--sign-with", "nobody@example.org"])
+        .refused(6)
+        .says("no secret key for `nobody@example.org`");
     let no_key = publisher.sandbox.input("no-key.asc", "this is none\n");
     publisher.unsigned(&[&results]).arg("--sign-key-file").arg(&no_key).refused(6).says("holds no key");
     let public = publisher.sandbox.input("public.asc", publisher.key.public());
@@ -219,14 +262,26 @@ fn keys_that_do_not_do_are_refused_before_anything_is_written() {
     asked.args(["--sign-with", "toy@example.com"]).refused(6).says("is expired");
     // A second key of the same user.
     publisher.key.gpg(&["--yes", "--quick-gen-key", "Toy Two <toy@example.com>", "rsa2048", "sign", "never"]);
-    publisher.unsigned(&[&results]).args(["--sign-with", "toy@example.com"]).refused(6).says("more than one secret key");
+    publisher
+        .unsigned(&[&results])
+        .args(["--sign-with", "toy@example.com"])
+        .refused(6)
+        .says("more than one secret key");
     assert!(!publisher.dir.join("repodata").exists() && !publisher.dir.join("Packages").exists());
     // One that has a passphrase, which nobody is there to give.
     let locked = Keyring::new();
     let home = locked.path();
     let lock = Command::new("gpg")
         .env("GNUPGHOME", home)
-        .args(["--batch", "--pinentry-mode", "loopback", "--passphrase", "secret", "--quick-gen-key", "Locked <l@example.com>"])
+        .args([
+            "--batch",
+            "--pinentry-mode",
+            "loopback",
+            "--passphrase",
+            "secret",
+            "--quick-gen-key",
+            "Locked <l@example.com>",
+        ])
         .args(["rsa2048", "sign", "never"])
         .output()
         .unwrap();

@@ -57,7 +57,8 @@ impl Built {
 
     /// A later release of it, built for 20 bits.
     pub(crate) fn later() -> Self {
-        let later = || Toy::new().replace("kernel.spec", "%define distro_build 220.13.1", "%define distro_build 279.5.2");
+        let later =
+            || Toy::new().replace("kernel.spec", "%define distro_build 220.13.1", "%define distro_build 279.5.2");
         build("later", "20", || later().pack())
     }
 
@@ -101,7 +102,10 @@ fn build(name: &str, bits: &str, srpm: impl FnOnce() -> Srpm) -> Built {
     let dir = cached(name, &key, |dir| {
         let sandbox = Sandbox::new();
         let path = sandbox.srpm(&srpm());
-        let outcome = sandbox.ipvs(&path, bits).exits(0);
+        // What el5 calls its programs Debian does not have.
+        let build = sandbox.ipvs(&path, bits);
+        let build = if name == "el5" { build.arg("--ignore-preflight") } else { build };
+        let outcome = build.exits(0);
         toy::copy(&sandbox.out(), &dir.join("out"));
         fs_err::write(dir.join("stdout"), outcome.stdout).unwrap();
         fs_err::write(dir.join("stderr"), outcome.stderr).unwrap();

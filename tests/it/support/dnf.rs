@@ -71,7 +71,8 @@ impl Client {
     /// Names of the packages that are installed, sorted.
     pub(crate) fn installed(&self) -> Vec<String> {
         let mut query = rpm(Path::new("/root"));
-        let listed = query.arg("--root").arg(self.root()).args(["-qa", "--queryformat", "%{NAME}-%{VERSION}-%{RELEASE}\n"]);
+        let listed =
+            query.arg("--root").arg(self.root()).args(["-qa", "--queryformat", "%{NAME}-%{VERSION}-%{RELEASE}\n"]);
         let listed = String::from_utf8(listed.output().unwrap().stdout).unwrap();
         // The keys that dnf imports are in the database, too.
         let packages = listed.lines().filter(|name| !name.starts_with("gpg-pubkey-"));
