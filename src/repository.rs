@@ -115,14 +115,14 @@ fn all(asked: &Asked, reporter: &dyn Reporter, cancel: &Cancel) -> Result<Report
         ));
     }
     let as_it_was = record.as_ref().is_some_and(|record| record.key == key) && place.is_whole(key.is_some());
-    let changed = changes.any(record.as_ref()) || !damaged.is_empty() || !as_it_was;
+    let anew = changes.any(record.as_ref()) || !damaged.is_empty() || !as_it_was;
     let run = Run { asked, place, programs: &programs, signer: signer.as_ref(), reporter, cancel, found: &found };
-    let report = run.report(&changes, there.as_ref(), changed);
+    let report = run.report(&changes, there.as_ref(), anew);
     if asked.dry_run {
         return Ok(report);
     }
     run.texts(&changes, there.as_ref())?;
-    if changed {
+    if anew {
         let made = run.make(&changes, record.as_ref(), there.as_ref(), damaged.is_empty());
         if let Err(error) = made {
             // What was begun is of no use to anybody, unless it was at the very end; the error is the one to report.
@@ -130,7 +130,7 @@ fn all(asked: &Asked, reporter: &dyn Reporter, cancel: &Cancel) -> Result<Report
             return Err(error);
         }
     }
-    run.provenance(&changes, there.as_ref(), changed)?;
+    run.provenance(&changes, there.as_ref(), anew)?;
     Ok(report)
 }
 
@@ -264,7 +264,7 @@ impl Run<'_> {
             self.reporter.note(text.into());
         }
         let reuse = before.is_some_and(|before| releases(before) == checksum && self.place.is_whole(false));
-        let list: String = next.packages.iter().map(|package| format!("{}\n", package.location)).collect();
+        let list: String = next.packages.iter().flat_map(|package| [package.location.as_str(), "\n"]).collect();
         let (list, out) = self.place.list(&list)?;
         let env = &self.programs.env;
         let made = metadata::command(

@@ -46,7 +46,7 @@ pub(super) enum Next {
     /// It comes.
     Comes(Offered, BTreeSet<String>),
     /// It comes in the place of another one.
-    Replaces(Offered, BTreeSet<String>, Published),
+    Replaces(Offered, BTreeSet<String>, Box<Published>),
 }
 
 /// What a publication changes.
@@ -124,7 +124,7 @@ pub(super) fn decide(
             match there.clone() {
                 Next::Stays(package) | Next::Resign(package) if wishes.replace => {
                     let of = [offer.build.clone()].into();
-                    *there = Next::Replaces(offer, of, package);
+                    *there = Next::Replaces(offer, of, Box::new(package));
                 }
                 Next::Stays(package) | Next::Resign(package) => conflicts.push(format!(
                     "{}: published with sha256 {} (as built), and `{}` has {}",
@@ -151,7 +151,7 @@ pub(super) fn decide(
                 Next::Stays(package) | Next::Resign(package) => changes.pruned.push(package),
                 Next::Replaces(offer, _, package) => {
                     changes.too_old.push(offer.file);
-                    changes.pruned.push(package);
+                    changes.pruned.push(*package);
                 }
                 Next::Comes(offer, _) => changes.too_old.push(offer.file),
             }

@@ -143,7 +143,7 @@ pub enum Error {
 
 /// A line each, below what stands before.
 fn listed(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("\n  {}", line.trim_end().replace('\n', "\n  "))).collect()
+    lines.iter().flat_map(|line| ["\n  ".to_owned(), line.trim_end().replace('\n', "\n  ")]).collect()
 }
 
 impl Error {

@@ -163,13 +163,12 @@ fn packages<'a>(manifest: &'a Manifest, only: Option<&'a BTreeSet<String>>) -> i
 /// Names what lies among the results, or was named, and is none of them.
 fn strays(dir: &Path, manifest: &Manifest, only: Option<&BTreeSet<String>>) -> Vec<String> {
     let listed = |name: &String| manifest.files.iter().any(|file| file.name == *name);
-    let there: BTreeSet<String> = match only {
-        Some(names) => names.clone(),
-        None => {
-            let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
-            let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-            names.filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "rpm")).collect()
-        }
+    let there: BTreeSet<String> = if let Some(names) = only {
+        names.clone()
+    } else {
+        let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "rpm")).collect()
     };
     let strays = there.into_iter().filter(|name| !listed(name));
     strays.map(|name| format!("`{}`: the {MANIFEST} beside it does not list it", dir.join(name).display())).collect()

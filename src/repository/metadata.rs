@@ -39,7 +39,7 @@ impl Checksum {
 
 /// Returns the command that makes metadata for the packages in a list, all of them below `dir`, in `out/repodata`.
 ///
-/// Everything is compressed with gzip, which every client reads: createrepo_c from 1.0 on would take zstd, which dnf of el8 and
+/// Everything is compressed with gzip, which every client reads: `createrepo_c` from 1.0 on would take zstd, which dnf of el8 and
 /// yum do not know. There is no database: only yum of el5 and el6 would take one, and they do without. What `dir` already
 /// has is taken for packages whose size and time are the same, if `reuse`.
 pub(super) fn command(
@@ -148,7 +148,7 @@ pub(super) fn wrong(primary: &str, packages: &[&Published], checksum: Checksum) 
 mod tests {
     use super::*;
 
-    /// As createrepo_c 0.17 writes it.
+    /// As `createrepo_c` 0.17 writes it.
     const REPOMD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <repomd xmlns="http://linux.duke.edu/metadata/repo" xmlns:rpm="http://linux.duke.edu/metadata/rpm">
   <revision>1700000000</revision>

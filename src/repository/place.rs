@@ -179,7 +179,7 @@ impl Place {
             match self.as_it_is(package) {
                 Ok(package) => sound.packages.push(package),
                 Err(_) if offered.iter().any(|offer| offer.file == package.file) => {
-                    damaged.push(package.location.clone())
+                    damaged.push(package.location.clone());
                 }
                 Err(error) => return Err(error),
             }

@@ -63,7 +63,7 @@ pub struct Kernel {
 
 impl Run<'_> {
     /// Tells what a publication does.
-    pub(super) fn report(&self, changes: &Changes, there: Option<&Record>, changed: bool) -> Report {
+    pub(super) fn report(&self, changes: &Changes, there: Option<&Record>, anew: bool) -> Report {
         let files =
             |wanted: fn(&Next) -> Option<&String>| changes.packages.iter().filter_map(wanted).cloned().collect();
         let added: Vec<String> = files(|next| match next {
@@ -87,8 +87,8 @@ impl Run<'_> {
         Report {
             dir: self.asked.dir.clone(),
             dry_run: self.asked.dry_run,
-            changed,
-            generation: before + u64::from(changed),
+            changed: anew,
+            generation: before + u64::from(anew),
             key: self.signer.map(|signer| signer.fingerprint.clone()),
             added,
             replaced: files(|next| match next {

@@ -123,7 +123,7 @@ impl<'a> Signer<'a> {
         if let Some(home) = self.env.get("GNUPGHOME") {
             command = command.args(define("_gpg_path", home));
         }
-        self.run(command.arg(path.display().to_string()), path)?;
+        self.run(&command.arg(path.display().to_string()), path)?;
         match self.has_signed(path)? {
             None => Ok(()),
             Some(found) => Err(Error::NotSigned { path: path.to_owned(), key: self.fingerprint.clone(), found }),
@@ -138,8 +138,8 @@ impl<'a> Signer<'a> {
         let (file, signature) = (path.display().to_string(), format!("{}.asc", path.display()));
         let gpg = || Command::new(&self.programs.gpg).arg("--batch").with_env(self.env.clone());
         let sign = gpg().args(["--yes", "--detach-sign", "--armor", "--digest-algo", "sha256", "-u"]).arg(&self.name);
-        self.run(sign.args(["--output", &signature, "--", &file]), path)?;
-        self.run(gpg().args(["--verify", "--", &signature, &file]), path)
+        self.run(&sign.args(["--output", &signature, "--", &file]), path)?;
+        self.run(&gpg().args(["--verify", "--", &signature, &file]), path)
     }
 
     /// Says what the signature of a package is, if it is not this key's.
@@ -155,10 +155,10 @@ impl<'a> Signer<'a> {
         })
     }
 
-    fn run(&self, command: Command, what: &Path) -> Result<(), Error> {
+    fn run(&self, command: &Command, what: &Path) -> Result<(), Error> {
         self.reporter.report(&Event::Exec { command: command.to_string() });
         let what = what.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        exec::read(&command).map(drop).map_err(|error| Error::Signing { what, why: said(&error) })
+        exec::read(command).map(drop).map_err(|error| Error::Signing { what, why: said(&error) })
     }
 }
 
@@ -205,7 +205,7 @@ fn one(listing: &str, shown: &str) -> Result<Secret, String> {
     }
 }
 
-/// Reads what `gpg --with-colons --list-secret-keys` prints (doc/DETAILS of GnuPG 2.2): field 2 is the validity, 12 what a
+/// Reads what `gpg --with-colons --list-secret-keys` prints (doc/DETAILS of `GnuPG` 2.2): field 2 is the validity, 12 what a
 /// key may do, in lower case what this very key may, 15 whether its secret part is here.
 fn secrets(listing: &str) -> Vec<Secret> {
     let mut keys: Vec<Secret> = Vec::new();

@@ -82,10 +82,10 @@ impl Run<'_> {
     }
 
     /// Keeps where the builds come from beside their packages, and no longer that of builds that went.
-    pub(super) fn provenance(&self, changes: &Changes, there: Option<&Record>, changed: bool) -> Result<(), Error> {
+    pub(super) fn provenance(&self, changes: &Changes, there: Option<&Record>, anew: bool) -> Result<(), Error> {
         for (id, (_, from)) in self.found.builds.iter().filter(|(id, _)| changes.builds.contains_key(*id)) {
             let to = self.place.provenance().join(id);
-            if !changed && fs_err::metadata(to.join(MANIFEST)).is_ok() {
+            if !anew && fs_err::metadata(to.join(MANIFEST)).is_ok() {
                 // The record is of the manifest that is there.
                 continue;
             }

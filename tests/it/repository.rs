@@ -97,8 +97,8 @@ fn results(top: &Path, built: &Built, name: &str, packages: &[&str]) -> PathBuf 
     let mut manifest = manifest(&built.out);
     let wanted = |file: &Value| {
         let name = text(&file["name"]);
-        let is = |wanted: &&str| name.strip_prefix(*wanted).is_some_and(|rest| rest.starts_with("-2."));
-        !name.ends_with(".rpm") || packages.iter().any(|wanted| is(&wanted))
+        let is = |wanted: &str| name.strip_prefix(wanted).is_some_and(|rest| rest.starts_with("-2."));
+        Path::new(&name).extension().is_none_or(|ending| ending != "rpm") || packages.iter().any(|wanted| is(wanted))
     };
     manifest["files"].as_array_mut().unwrap().retain(wanted);
     for file in manifest["files"].as_array().unwrap() {
@@ -132,11 +132,11 @@ fn dnf_installs_a_kernel_over_http_with_all_signatures_checked_and_a_second_one_
     let url = format!("{}/ipvs", nginx.url());
     // Found to any depth.
     let small = publisher.results(&Built::smaller(), "fleet/a/small", &BOOTABLE);
-    let published = publisher.publish(&[small.parent().unwrap().parent().unwrap()]).args(["--base-url", &url]).exits(0);
-    published.prints(&format!("added     {}.x86_64.rpm\n", kernel(18)));
-    published.prints(&format!("added     kernel-firmware-{STOCK}.ipvs_18bit.x86_64.rpm\n"));
-    published.prints(&format!("(generation 1, signed by {})\n", publisher.key.fingerprint()));
-    published.prints(&format!("dnf install {}    # 18 bits, x86_64, new\n", kernel(18)));
+    let first = publisher.publish(&[small.parent().unwrap().parent().unwrap()]).args(["--base-url", &url]).exits(0);
+    first.prints(&format!("added     {}.x86_64.rpm\n", kernel(18)));
+    first.prints(&format!("added     kernel-firmware-{STOCK}.ipvs_18bit.x86_64.rpm\n"));
+    first.prints(&format!("(generation 1, signed by {})\n", publisher.key.fingerprint()));
+    first.prints(&format!("dnf install {}    # 18 bits, x86_64, new\n", kernel(18)));
 
     let client = Client::new(&publisher.dir.join("kbuild.repo"));
     let repo_file = fs_err::read_to_string(publisher.dir.join("kbuild.repo")).unwrap();
@@ -148,8 +148,8 @@ fn dnf_installs_a_kernel_over_http_with_all_signatures_checked_and_a_second_one_
     assert_eq!(client.installed(), [kernel(18), firmware(18)]);
 
     let large = publisher.results(&Built::toy(), "large", &BOOTABLE);
-    let published = publisher.publish(&[&large]).args(["--base-url", &url, "--format", "json"]).exits(0);
-    let report = published.json_lines().pop().unwrap();
+    let second = publisher.publish(&[&large]).args(["--base-url", &url, "--format", "json"]).exits(0);
+    let report = second.json_lines().pop().unwrap();
     assert_eq!(
         (&report["event"], &report["generation"], &report["unchanged"]),
         (&"repository".into(), &2.into(), &2.into())
@@ -263,10 +263,10 @@ fn provenance_goes_with_the_packages_and_the_record_says_what_was_proved() {
     publisher.publish(&[&results]).exits(0);
     let record = publisher.record();
     let id = format!("{}.x86_64", kernel(20));
-    let build = &record["builds"][&id];
-    assert_eq!((&build["bits"], &build["route"]), (&20.into(), &"kernel".into()));
+    let entry = &record["builds"][&id];
+    assert_eq!((&entry["bits"], &entry["route"]), (&20.into(), &"kernel".into()));
     for level in ["1", "2", "3", "4"] {
-        assert!(build["proof"][level].as_u64().is_some_and(|looks| looks > 0), "level {level}: {build}");
+        assert!(entry["proof"][level].as_u64().is_some_and(|looks| looks > 0), "level {level}: {entry}");
     }
     for name in ["manifest.json", "provenance.json", "sbom.cdx.json"] {
         let kept = fs_err::read(publisher.dir.join("kbuild").join(&id).join(name)).unwrap();

@@ -27,7 +27,7 @@ pub struct Repo {
     /// What signs.
     #[command(flatten)]
     pub signature: Signature,
-    /// Where clients reach it [default: file://DIR]
+    /// Where clients reach it [default: DIR itself]
     #[arg(long, value_name = "URL", value_parser = url)]
     pub base_url: Option<String>,
     /// What the repository is called on clients

@@ -41,7 +41,7 @@ fn what_is_not_proved_is_refused_and_named() {
                 edit(dir, |listed| {
                     findings(listed)[0]["verdict"] =
                         json!({ "is": "differs", "expected": "20 bits", "found": "12 bits" });
-                })
+                });
             },
             "DIFFERS: expected 20 bits, found 12 bits",
         ),
@@ -51,7 +51,7 @@ fn what_is_not_proved_is_refused_and_named() {
                 edit(dir, |listed| {
                     let verdict = json!({ "is": "differs", "expected": "size=1048576", "found": "size=4096" });
                     findings(listed).push(json!({ "level": 5, "subject": "a guest", "verdict": verdict }));
-                })
+                });
             },
             "found size=4096",
         ),
@@ -70,7 +70,7 @@ fn what_is_not_proved_is_refused_and_named() {
                         .find(|each| each["level"] == 4 && each["kernel"].is_string())
                         .unwrap();
                     at["verdict"] = json!({ "is": "not-checked", "why": "nobody looked" });
-                })
+                });
             },
             "nobody looked",
         ),
@@ -81,7 +81,7 @@ fn what_is_not_proved_is_refused_and_named() {
             |dir| {
                 edit(dir, |listed| {
                     listed["status"] = json!({ "is": "failed", "error": "no room", "exit-code": 8 });
-                })
+                });
             },
             "its build failed: no room",
         ),

@@ -31,7 +31,7 @@ fn get(url: &str) -> Option<Vec<u8>> {
 
 /// Reads metadata as a client does: the index, each file that it names, and the packages that those name. Returns how many.
 fn client(url: &str) -> usize {
-    let index = String::from_utf8(get(&format!("{url}/repodata/repomd.xml")).expect("no index")).unwrap();
+    let index = String::from_utf8(get(&format!("{url}/repodata/repomd.xml")).unwrap()).unwrap();
     let part =
         Regex::new(r#"(?s)<data type="([^"]+)">.*?<checksum type="sha256">([0-9a-f]+)<.*?href="([^"]+)""#).unwrap();
     let mut parts = BTreeMap::new();
