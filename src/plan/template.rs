@@ -32,7 +32,7 @@ pub(super) fn folded(text: &str, width: usize) -> String {
 ///
 /// # Errors
 /// It is no template, or names a value that there is not.
-pub(super) fn fill(name: &str, template: &str, values: &impl Serialize) -> Result<String, Error> {
+pub fn fill(name: &str, template: &str, values: &impl Serialize) -> Result<String, Error> {
     let failed = |error: minijinja::Error| Error(format!("{error}"));
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);

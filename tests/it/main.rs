@@ -37,6 +37,7 @@ mod provenance;
 mod real_kernel;
 mod recipes;
 mod refusals;
+mod repository;
 mod reproducible;
 mod resume;
 mod signature;
