@@ -100,13 +100,20 @@ fn whoever_reads_while_something_is_published_sees_the_old_or_the_new_and_never_
                 }
             }),
         ];
+        // One that does nothing else but look whether there is an index: a moment without would be a few microseconds.
+        let spinner = scope.spawn(|| {
+            let index = publisher.dir.join("repodata/repomd.xml");
+            while !over.load(Ordering::SeqCst) {
+                assert!(fs_err::metadata(&index).is_ok(), "for a moment there is no index");
+            }
+        });
         for time in 0..TIMES {
             let which = if time % 2 == 0 { &other } else { &one };
             let from: Vec<_> = if time == 4 { vec![which.as_path(), &small] } else { vec![which.as_path()] };
             publisher.publish(&from).arg("--replace").exits(0).prints("replaced  ");
         }
         over.store(true, Ordering::SeqCst);
-        for reader in readers {
+        for reader in readers.into_iter().chain([spinner]) {
             reader.join().unwrap();
         }
     });
