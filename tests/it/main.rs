@@ -23,6 +23,7 @@ mod families;
 mod fetch;
 mod fleet;
 mod gate;
+mod guide;
 mod host;
 mod hostile;
 mod in_memory;
