@@ -31,6 +31,7 @@ pub mod signing;
 pub mod source;
 pub mod step;
 mod steps;
+pub mod submit;
 mod switches;
 mod template;
 pub mod trust;
@@ -88,7 +89,7 @@ pub struct Plan {
     pub buildid: Option<BuildId>,
     /// Architecture.
     pub arch: String,
-    /// `-bb` or `-ba`.
+    /// `-bb`, `-ba` or `-bs`.
     pub mode: Mode,
     /// Which packages.
     pub profile: ProfileName,

@@ -165,6 +165,9 @@ pub struct Build {
     /// `_binary_payload`, unless the spec defines it; nothing for the building host's.
     #[serde(default)]
     pub payload: Option<String>,
+    /// The chroot of mock that builds the family; `{arch}` and `{number}` stand for what they are called in it.
+    #[serde(default)]
+    pub mock: Option<String>,
 }
 
 /// What a profile adds to [`Build`].
@@ -360,15 +363,26 @@ impl Recipe {
     #[must_use]
     pub fn defines(&self, release: &str) -> BTreeMap<String, String> {
         let mut defines = self.build.defines.clone();
-        let number = || {
-            let pattern = Regex::new(&format!("^(?:{})$", self.release.dist)).ok()?;
-            let found = release.split('.').skip(1).find_map(|part| pattern.captures(part))?;
-            found.get(1).map(|number| number.as_str().to_owned())
-        };
-        if let (Some(name), Some(number)) = (&self.build.number, number()) {
+        if let (Some(name), Some(number)) = (&self.build.number, self.number(release)) {
             defines.insert(name.clone(), number);
         }
         defines
+    }
+
+    /// Returns the distribution's number, as the release tells it.
+    fn number(&self, release: &str) -> Option<String> {
+        let pattern = Regex::new(&format!("^(?:{})$", self.release.dist)).ok()?;
+        let found = release.split('.').skip(1).find_map(|part| pattern.captures(part))?;
+        found.get(1).map(|number| number.as_str().to_owned())
+    }
+
+    /// Returns the chroot of mock that builds a kernel of this release and architecture, if one is known.
+    #[must_use]
+    pub fn mock(&self, release: &str, arch: &str) -> Option<String> {
+        // What mock-core-configs calls them.
+        let arch = if arch == "i686" { "i386" } else { arch };
+        let named = self.build.mock.as_ref()?.replace("{arch}", arch);
+        if named.contains("{number}") { Some(named.replace("{number}", &self.number(release)?)) } else { Some(named) }
     }
 
     /// Returns a release with the buildid where the family carries it.

@@ -121,7 +121,7 @@ pub(in crate::plan) fn plan(frame: &Frame<'_>) -> Result<Plan, super::super::Err
         Step::Collect {
             install: Vec::new(),
             update: required,
-            instructions: Instructions::new(Route::Param, &request.templates, more),
+            instructions: Instructions::new(Route::Param, request.mode, &request.templates, more),
         },
     ];
     let kernel = frame.subject.nvr();
