@@ -6,6 +6,7 @@
 #   need_rust       cargo, as new as Cargo.toml wants
 #   need_validators what judges provenance and SBOMs, from PyPI; sets $validators
 #   build_static    a kbuild that starts on any Linux of this architecture
+#   is_static       whether a program is one
 #
 # What is missing and cannot be installed ends the script with exit code 4, as
 # kbuild itself does when the host is not ready.
@@ -147,12 +148,27 @@ need_validators() {
         echo "the validators cannot be had: some tests will miss them" >&2
 }
 
-# The C libraries in it link statically, too. Only glibc's lookup of accounts
-# may load something while it runs: see nsswitch.conf in Containerfile.
+# Prints the path of a kbuild without shared libraries, of a profile (release).
+# What glibc would load while it runs is in src/sys/lookup.c. With --target,
+# build scripts and macros stay as they are: they have to load each other.
 build_static() {
-    local host target=${CARGO_TARGET_DIR:-$repo/target}
+    local profile=${1:-release} host triple target=${CARGO_TARGET_DIR:-$repo/target} dir
     host=$(rustc -vV | sed -n 's/^host: //p')
-    RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --locked --target "$host" \
+    triple=${host%-gnu*}-musl
+    has_musl "$triple" || triple=$host
+    RUSTFLAGS='-C target-feature=+crt-static' cargo build --profile "$profile" --locked --bin kbuild --target "$triple" \
         --manifest-path "$repo/Cargo.toml" --target-dir "$target" >&2
-    echo "$target/$host/release/kbuild"
+    dir=$profile
+    [[ $profile != dev ]] || dir=debug
+    echo "$target/$triple/$dir/kbuild"
+}
+
+# musl has no idea of how new a kernel must be, and needs a compiler of its own.
+has_musl() {
+    rustup target list --installed 2> /dev/null | grep -qx "$1" && command -v musl-gcc > /dev/null
+}
+
+is_static() {
+    # Nothing in it names a loader; ldd would say so in two ways, and start it.
+    ! readelf --program-headers "$1" | grep -q INTERP
 }
