@@ -22,17 +22,18 @@ fail() {
 }
 
 # rust: to compile kbuild. toy, kernel: to build a kernel that is none, and one
-# that is. boot: to start it. test, container, bare, curl, bench: what these
-# scripts use besides.
+# that is. boot: to start it. test, container, bare, package, curl, bench: what
+# these scripts use besides.
 # shellcheck disable=SC2034 # lacking takes them by name
 declare -A debian=(
     [rust]="gcc libc6-dev"
     [toy]="rpm bzip2 cpio gcc libc6-dev make patch perl xz-utils"
     [kernel]="bc bison flex kmod libelf-dev libssl-dev openssl linux-headers-amd64 linux-image-amd64"
     [boot]="qemu-system-x86 busybox-static"
-    [test]="ccache distcc faketime gnupg gnupg1 kmod nginx-light openssl python3-venv redis-server rpmlint"
+    [test]="ccache distcc faketime gnupg gnupg1 kmod nginx-light openssl python3-venv redis-server rpmlint shellcheck"
     [container]="buildah debootstrap"
     [bare]="debootstrap"
+    [package]="groff-base"
     [curl]="curl ca-certificates"
     [bench]="time"
     [cache]="ccache"
@@ -166,6 +167,16 @@ build_static() {
 # musl has no idea of how new a kernel must be, and needs a compiler of its own.
 has_musl() {
     rustup target list --installed 2> /dev/null | grep -qx "$1" && command -v musl-gcc > /dev/null
+}
+
+# What Debian calls an architecture that Rust calls otherwise.
+dpkg_arch() {
+    case $1 in
+        x86_64-*) echo amd64 ;;
+        aarch64-*) echo arm64 ;;
+        powerpc64le-*) echo ppc64el ;;
+        *) echo "${1%%-*}" ;;
+    esac
 }
 
 is_static() {

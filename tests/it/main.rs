@@ -18,6 +18,7 @@ mod cli;
 mod container;
 mod diff;
 mod doctor;
+mod examples;
 mod explain;
 mod failures;
 mod families;
