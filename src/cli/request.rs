@@ -105,12 +105,13 @@ fn fits_srpm(args: &Build) -> Result<(), Error> {
     if args.mode != ModeArgument::Srpm {
         return Ok(());
     }
-    let refuse = |option: &str, why: &str| {
-        Err(Error::Usage(format!("`{option}` means nothing to `--mode srpm`: {why}")))
-    };
+    let refuse =
+        |option: &str, why: &str| Err(Error::Usage(format!("`{option}` means nothing to `--mode srpm`: {why}")));
     match args.routes.route {
         RouteArgument::Kernel => {}
-        RouteArgument::Auto => return refuse("--route auto", "it makes the kernel's own source package, `--route kernel`"),
+        RouteArgument::Auto => {
+            return refuse("--route auto", "it makes the kernel's own source package, `--route kernel`");
+        }
         RouteArgument::Param | RouteArgument::Module | RouteArgument::Tree => {
             return refuse("--route", "it makes the kernel's own source package, `--route kernel`");
         }

@@ -46,6 +46,12 @@ pub(super) fn prove(context: &mut Context<'_>, original: &Path, planned: &[Plann
 /// Says so if the source package is called otherwise than planned.
 fn named(planned: &Nvr, found: &Nvr) -> Vec<Finding> {
     let (expected, found) = (planned.to_string(), found.to_string());
-    let differs = || Finding::new(1, "the source package's name", Verdict::Differs { expected: expected.clone(), found: found.clone() });
+    let differs = || {
+        Finding::new(
+            1,
+            "the source package's name",
+            Verdict::Differs { expected: expected.clone(), found: found.clone() },
+        )
+    };
     if expected == found { Vec::new() } else { vec![differs()] }
 }

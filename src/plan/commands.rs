@@ -107,7 +107,9 @@ impl Rpm<'_> {
         defines.insert("_smp_mflags".into(), format!("-j{jobs}"));
         // find-debuginfo goes by it where rpm has it (macros of 4.18), and by `_smp_mflags` where not.
         defines.insert("_smp_build_ncpus".into(), jobs.to_string());
-        if let Some(payload) = profile.and_then(|profile| profile.payload.as_ref()).or(self.recipe.build.payload.as_ref()) {
+        if let Some(payload) =
+            profile.and_then(|profile| profile.payload.as_ref()).or(self.recipe.build.payload.as_ref())
+        {
             defines.insert("_binary_payload".into(), payload.clone());
         }
         defines.extend(reproducible::defines().map(|(name, value)| (name.to_owned(), value)));

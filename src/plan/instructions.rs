@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn the_built_in_templates_are_valid_and_end_with_a_line() {
-        for (route, mode) in Route::ALL.map(|route| (route, Mode::Bb)).into_iter().chain([(Route::Kernel, Mode::Srpm)]) {
+        for (route, mode) in Route::ALL.map(|route| (route, Mode::Bb)).into_iter().chain([(Route::Kernel, Mode::Srpm)])
+        {
             let Template { name, text } = built_in(route, mode);
             check(name, text).unwrap();
             assert!(render(name, text, &Values::default()).unwrap().ends_with('\n'), "{name}");

@@ -44,9 +44,7 @@ pub(super) struct Told {
 impl Told {
     /// The same as macros. `--with x` is `%_with_x --with-x` (rpmpopt, rpm 4.4 to 4.20).
     fn macros(&self) -> Vec<(String, String)> {
-        let switch = |kind: &'static str| {
-            move |name: &String| (format!("_{kind}_{name}"), format!("--{kind}-{name}"))
-        };
+        let switch = |kind: &'static str| move |name: &String| (format!("_{kind}_{name}"), format!("--{kind}-{name}"));
         let with = self.with.iter().map(switch("with"));
         let without = self.without.iter().map(switch("without"));
         with.chain(without).chain(self.defines.iter().cloned()).collect()
@@ -56,13 +54,20 @@ impl Told {
 /// Returns the commands for each build system. `mock` is the chroot that builds the family, if one is known.
 pub(super) fn submissions(srpm: &str, arch: &str, mock: Option<&str>, told: &Told) -> Vec<Submission> {
     let srpm = quote(srpm);
-    let system = |name: &str, commands: Vec<String>| Submission { system: name.into(), commands, ..Submission::default() };
+    let system =
+        |name: &str, commands: Vec<String>| Submission { system: name.into(), commands, ..Submission::default() };
     let macros = told.macros();
     vec![
         system("mock", vec![format!("mock -r {}{} --rebuild {srpm}", mock.unwrap_or("CONFIG"), options(told))]),
         Submission {
             before: extras(&macros),
-            ..system("koji", vec![format!("koji build --scratch --arch-override={arch} TARGET {srpm}"), format!("koji build TARGET {srpm}")])
+            ..system(
+                "koji",
+                vec![
+                    format!("koji build --scratch --arch-override={arch} TARGET {srpm}"),
+                    format!("koji build TARGET {srpm}"),
+                ],
+            )
         },
         Submission {
             before: chroot(told),
@@ -183,9 +188,9 @@ mod tests {
         );
         assert_eq!(
             koji.before,
-            ["koji edit-tag BUILD-TAG -x rpm.macro._with_firmware=--with-firmware \
-              -x rpm.macro._without_debuginfo=--without-debuginfo -x rpm.macro._without_doc=--without-doc \
-              -x rpm.macro.dist=.el8_2"]
+            ["koji edit-tag BUILD-TAG -x 'rpm.macro._with_firmware=--with-firmware' \
+              -x 'rpm.macro._without_debuginfo=--without-debuginfo' -x 'rpm.macro._without_doc=--without-doc' \
+              -x 'rpm.macro.dist=.el8_2'"]
         );
         assert_eq!(
             copr.before,
@@ -194,7 +199,12 @@ mod tests {
         assert!(copr.lacks.contains("%dist .el8_2"), "{}", copr.lacks);
         assert_eq!(
             obs.config,
-            ["%_with_firmware --with-firmware", "%_without_debuginfo --without-debuginfo", "%_without_doc --without-doc", "%dist .el8_2"]
+            [
+                "%_with_firmware --with-firmware",
+                "%_without_debuginfo --without-debuginfo",
+                "%_without_doc --without-doc",
+                "%dist .el8_2"
+            ]
         );
     }
 
@@ -202,6 +212,9 @@ mod tests {
     fn nothing_is_said_where_nothing_has_to_be() {
         let all = submissions("k-1-1.src.rpm", "i686", None, &Told::default());
         assert_eq!(all[0].commands, ["mock -r CONFIG --rebuild k-1-1.src.rpm"]);
-        assert!(all.iter().all(|each| each.before.is_empty() && each.config.is_empty() && each.lacks.is_empty()), "{all:?}");
+        assert!(
+            all.iter().all(|each| each.before.is_empty() && each.config.is_empty() && each.lacks.is_empty()),
+            "{all:?}"
+        );
     }
 }

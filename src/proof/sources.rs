@@ -20,10 +20,8 @@ pub fn examine(
     made: &BTreeMap<String, String>,
 ) -> Vec<Finding> {
     let level_1 = |file: &str, verdict| Finding::new(1, format!("{file} in the source package"), verdict);
-    let mut findings: Vec<Finding> = planned
-        .iter()
-        .map(|(file, sha256)| level_1(file, compared(sha256, made.get(file), "as planned")))
-        .collect();
+    let mut findings: Vec<Finding> =
+        planned.iter().map(|(file, sha256)| level_1(file, compared(sha256, made.get(file), "as planned"))).collect();
     let kept = original.iter().filter(|(file, _)| !planned.contains_key(*file));
     let mut same = 0_usize;
     for (file, sha256) in kept {
@@ -79,7 +77,9 @@ mod tests {
             found.into_iter().filter(|each| each.verdict.holds() != Some(true)).map(|each| each.subject).collect()
         };
         assert_eq!(wrong(&made(&[])), [""; 0]);
-        assert!(examine(&planned, &original, &made(&[]))[2].to_string().contains("2 files as in the distribution's own"));
+        assert!(
+            examine(&planned, &original, &made(&[]))[2].to_string().contains("2 files as in the distribution's own")
+        );
         assert_eq!(wrong(&made(&[("config", "old")])), ["config in the source package"]);
         assert_eq!(wrong(&made(&[("linux.tar", "c")])), ["linux.tar in the source package"]);
         assert_eq!(wrong(&made(&[("evil.patch", "d")])), ["evil.patch in the source package"]);

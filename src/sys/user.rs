@@ -67,7 +67,9 @@ pub fn me() -> Entry {
     };
     match found {
         Some(entry) => entry,
-        None => Entry { name: uid.as_raw().to_string(), uid: uid.as_raw(), gid: nix::unistd::Gid::effective().as_raw() },
+        None => {
+            Entry { name: uid.as_raw().to_string(), uid: uid.as_raw(), gid: nix::unistd::Gid::effective().as_raw() }
+        }
     }
 }
 

@@ -100,16 +100,24 @@ fn centos_8_is_in_the_vault_and_its_rebuilds_have_mirrors() {
     assert_eq!(urls(&text), ["http://vault.centos.org/$contentdir/$stream/BaseOS/$basearch/os/"]);
     assert!(text.contains("\n#mirrorlist="), "{text}");
 
-    for (id, number, builder, family) in
-        [("almalinux", "8.10", "powertools", "el8"), ("rocky", "9.4", "crb", "el9"), ("almalinux", "10.0", "crb", "el10"), ("centos", "10", "crb", "el10")]
-    {
+    for (id, number, builder, family) in [
+        ("almalinux", "8.10", "powertools", "el8"),
+        ("rocky", "9.4", "crb", "el9"),
+        ("almalinux", "10.0", "crb", "el10"),
+        ("centos", "10", "crb", "el10"),
+    ] {
         let base = Base::of(id, number);
         let said = base.prints("repositories", &[]);
         assert!(said.contains(&format!("dnf config-manager --set-enabled {builder}\n")), "{id} {number}: {said}");
         assert_eq!(fs_err::read_dir(base.path().join("etc/yum.repos.d")).unwrap().count(), 0);
         assert_eq!(base.prints("family", &[]), format!("kbuild doctor --recipe {family}\n"));
         let tools = base.prints("tools", &["--boot"]);
-        assert!(tools.starts_with("dnf -y install ") && tools.contains(" createrepo_c ccache ") && tools.contains(" qemu-kvm"), "{tools}");
+        assert!(
+            tools.starts_with("dnf -y install ")
+                && tools.contains(" createrepo_c ccache ")
+                && tools.contains(" qemu-kvm"),
+            "{tools}"
+        );
     }
 }
 

@@ -45,7 +45,12 @@ fn each_is_valid_in_the_eyes_of_others_and_a_spoilt_one_is_not() {
         ("gitlab-ci.yml", "check-jsonschema", &gitlab[..], ("  timeout: 6h\n", "  tiemout: 6h\n")),
         ("github-workflow.yml", "check-jsonschema", &github, ("runs-on:", "runs-in:")),
         ("github-workflow.yml", "actionlint", &[], ("inputs.release", "inputs.relaese")),
-        ("github-workflow.yml", "zizmor", &["--offline", "--quiet"], ("permissions:\n  contents: read\n", "permissions: write-all\n")),
+        (
+            "github-workflow.yml",
+            "zizmor",
+            &["--offline", "--quiet"],
+            ("permissions:\n  contents: read\n", "permissions: write-all\n"),
+        ),
         ("kubernetes-job.yaml", "kubernetes-validate", &kubernetes, ("backoffLimit:", "backofLimit:")),
     ] {
         // As it is, where it would be.
@@ -83,7 +88,12 @@ fn scripts_are_clean() {
     for script in scripts {
         let first = fs_err::read_to_string(&script).unwrap().lines().next().unwrap().to_owned();
         assert!(first.starts_with("#!/bin/") || first.starts_with("# shellcheck shell="), "{}", script.display());
-        let checked = Command::new("shellcheck").args(["--external-sources", "--severity", "warning"]).arg(&script).current_dir(repository()).output().unwrap();
+        let checked = Command::new("shellcheck")
+            .args(["--external-sources", "--severity", "warning"])
+            .arg(&script)
+            .current_dir(repository())
+            .output()
+            .unwrap();
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
     }
 }
@@ -142,7 +152,10 @@ fn their_command_lines_are_kbuilds() {
             let (code, said) = run("sh", &["-euc", &command]);
             // Offline, the source package cannot be had; and without it, there is nothing to verify.
             let expected = if command.contains(" ipvs ") { 5 } else { 6 };
-            assert!(code == Some(expected) || (expected == 6 && code != Some(2)), "{name}: {command}: {code:?}: {said}");
+            assert!(
+                code == Some(expected) || (expected == 6 && code != Some(2)),
+                "{name}: {command}: {code:?}: {said}"
+            );
             seen += 1;
         }
     }

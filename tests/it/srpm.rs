@@ -54,7 +54,10 @@ fn rebuilt(srpm: &Path, top: &Path, options: &[String], chroot: &[&str]) -> Path
 fn proof(out: &Path) -> Vec<(u64, String)> {
     let manifest = manifest(out);
     let findings = manifest["proof"].as_array().unwrap().clone();
-    findings.iter().map(|each| (each["level"].as_u64().unwrap(), each["verdict"]["is"].as_str().unwrap().to_owned())).collect()
+    findings
+        .iter()
+        .map(|each| (each["level"].as_u64().unwrap(), each["verdict"]["is"].as_str().unwrap().to_owned()))
+        .collect()
 }
 
 #[test]
@@ -93,12 +96,18 @@ fn the_source_package_says_what_was_planned_and_builds_to_20_bits() {
     assert!(checked.unwrap().success());
 
     let options = options(&result);
-    assert_eq!(options, ["--with", "firmware", "--with", "baseonly", "--without", "debuginfo", "--without", "perf", "--without", "doc"]);
+    assert_eq!(
+        options,
+        ["--with", "firmware", "--with", "baseonly", "--without", "debuginfo", "--without", "perf", "--without", "doc"]
+    );
     let top = tempfile::tempdir_in("/var/tmp").unwrap();
     let packages = rebuilt(&srpm, top.path(), &options, &[]);
     let found = names(&packages);
     for name in ["kernel", "kernel-devel", "kernel-firmware", "kernel-headers"] {
-        assert!(found.iter().any(|file| *file == format!("{name}-{}.x86_64.rpm", &NVR["kernel-".len()..])), "{found:?}");
+        assert!(
+            found.iter().any(|file| *file == format!("{name}-{}.x86_64.rpm", &NVR["kernel-".len()..])),
+            "{found:?}"
+        );
     }
     sandbox.kbuild().args(["verify", "--bits", "20"]).arg(&packages).exits(0).prints("ip_vs.ko");
     sandbox.kbuild().args(["verify", "--bits", "18"]).arg(&packages).exits(9);
@@ -121,7 +130,7 @@ fn people_are_told_how_to_have_it_built() {
     built.prints("ip_vs.ko  not checked: a source package was asked for");
     for line in [
         format!("  mock  mock -r eol/centos-6-x86_64 --with firmware --rebuild {NVR}.src.rpm\n"),
-        "  koji  koji edit-tag BUILD-TAG -x rpm.macro._with_firmware=--with-firmware\n".to_owned(),
+        "  koji  koji edit-tag BUILD-TAG -x 'rpm.macro._with_firmware=--with-firmware'\n".to_owned(),
         "  copr  copr-cli edit-chroot --rpmbuild-with firmware PROJECT/CHROOT\n".to_owned(),
         "  obs   osc checkout PROJECT\n".to_owned(),
     ] {

@@ -80,7 +80,12 @@ fn it_plans_in_a_root_with_nothing_in_it() {
     assert_eq!(version, format!("kbuild {}\n", env!("CARGO_PKG_VERSION")));
     root.put("toy.src.rpm", fs_err::read(&Toy::unmodified().path).unwrap());
     let (plan, _) = root.exits(0, &PLAN);
-    for line in ["table     20 bits, 1048576 buckets\n", "CONFIG_IP_VS_TAB_BITS=20", " -bb --target=", "built as  mockbuild (to be created)\n"] {
+    for line in [
+        "table     20 bits, 1048576 buckets\n",
+        "CONFIG_IP_VS_TAB_BITS=20",
+        " -bb --target=",
+        "built as  mockbuild (to be created)\n",
+    ] {
         assert!(plan.contains(line), "{line} in {plan}");
     }
     // It says what is missing for a build, and leaves nothing behind.
@@ -122,8 +127,10 @@ fn it_loads_no_library_to_look_up_names() {
     for dir in ["lib64", "lib", "usr/lib64", "usr/lib", "lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"] {
         root.put(&format!("{dir}/here"), "");
         let there = root.0.path().join(dir);
-        let made = Command::new("gcc").args(["-shared", "-fPIC", "-o"]).arg(there.join("libnss_trap.so.2")).arg(root.0.path().join("trap.c"));
-        assert!(made.status().unwrap().success());
+        let trap = there.join("libnss_trap.so.2");
+        let mut compile = Command::new("gcc");
+        compile.args(["-shared", "-fPIC", "-o"]).arg(trap).arg(root.0.path().join("trap.c"));
+        assert!(compile.status().unwrap().success());
         for library in libraries() {
             fs_err::copy(&library, there.join(library.file_name().unwrap())).unwrap();
         }
@@ -151,7 +158,18 @@ fn it_loads_no_library_to_look_up_names() {
     assert!(said.contains("404"), "{said}");
     assert!(asked.join().unwrap().contains("kernel-2.6.32-220.13.1.el6.src.rpm"));
     // A name that nobody knows is an error in words.
-    let (_, said) = root.exits(5, &["ipvs", "--bits", "20", "--srpm", "http://nowhere.invalid/k.src.rpm", "--allow-unsigned", "--ignore-preflight"]);
+    let (_, said) = root.exits(
+        5,
+        &[
+            "ipvs",
+            "--bits",
+            "20",
+            "--srpm",
+            "http://nowhere.invalid/k.src.rpm",
+            "--allow-unsigned",
+            "--ignore-preflight",
+        ],
+    );
     assert!(said.contains("nowhere.invalid"), "{said}");
 }
 
