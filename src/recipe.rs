@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod keys;
 pub mod packages;
 pub mod table;
+mod told;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -357,32 +358,6 @@ impl Recipe {
     #[must_use]
     pub fn pinned_digests(&self, nvr: &Nvr) -> &[String] {
         self.trust.sha256.get(&nvr.to_string()).map_or(&[], Vec::as_slice)
-    }
-
-    /// Returns the `--define`s of every build, with the distribution's number as the release tells it.
-    #[must_use]
-    pub fn defines(&self, release: &str) -> BTreeMap<String, String> {
-        let mut defines = self.build.defines.clone();
-        if let (Some(name), Some(number)) = (&self.build.number, self.number(release)) {
-            defines.insert(name.clone(), number);
-        }
-        defines
-    }
-
-    /// Returns the distribution's number, as the release tells it.
-    fn number(&self, release: &str) -> Option<String> {
-        let pattern = Regex::new(&format!("^(?:{})$", self.release.dist)).ok()?;
-        let found = release.split('.').skip(1).find_map(|part| pattern.captures(part))?;
-        found.get(1).map(|number| number.as_str().to_owned())
-    }
-
-    /// Returns the chroot of mock that builds a kernel of this release and architecture, if one is known.
-    #[must_use]
-    pub fn mock(&self, release: &str, arch: &str) -> Option<String> {
-        // What mock-core-configs calls them.
-        let arch = if arch == "i686" { "i386" } else { arch };
-        let named = self.build.mock.as_ref()?.replace("{arch}", arch);
-        if named.contains("{number}") { Some(named.replace("{number}", &self.number(release)?)) } else { Some(named) }
     }
 
     /// Returns a release with the buildid where the family carries it.

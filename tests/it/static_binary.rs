@@ -48,7 +48,13 @@ impl Root {
     }
 
     fn run(&self, args: &[&str]) -> Output {
-        Command::new("chroot").arg(self.0.path()).arg("/kbuild").args(args).env_clear().output().unwrap()
+        Command::new(which("chroot").unwrap())
+            .arg(self.0.path())
+            .arg("/kbuild")
+            .args(args)
+            .env_clear()
+            .output()
+            .unwrap()
     }
 
     /// Runs kbuild, which must end with this exit code, and returns what it said on stdout and on stderr.
