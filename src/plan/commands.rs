@@ -147,7 +147,7 @@ pub(super) fn environment(host: &Host, user: &Account, layout: &Layout) -> BTree
 
 /// A system account that cannot log in and has no home.
 pub(super) fn useradd(host: &Host, name: &str) -> Command {
-    Command::new(host.tools.get("useradd").cloned().unwrap_or_default())
+    Command::new(host.tool("useradd"))
         .args(["-r", "-U", "-M", "-d", "/nonexistent", "-s", "/sbin/nologin", "-c", "kernel builds", name])
         .with_env([("PATH".to_owned(), host.path.clone())].into())
 }

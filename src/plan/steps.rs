@@ -124,5 +124,5 @@ impl Ground<'_> {
 }
 
 pub(super) fn tool(host: &Host, name: &str) -> PathBuf {
-    host.tools.get(name).cloned().unwrap_or_default()
+    host.tool(name)
 }

@@ -318,5 +318,5 @@ impl Ground<'_> {
 }
 
 fn tool(host: &Host, name: &str) -> PathBuf {
-    host.tools.get(name).cloned().unwrap_or_default()
+    host.tool(name)
 }
