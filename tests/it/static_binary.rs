@@ -89,7 +89,7 @@ fn it_plans_in_a_root_with_nothing_in_it() {
     for line in [
         "table     20 bits, 1048576 buckets\n",
         "CONFIG_IP_VS_TAB_BITS=20",
-        " -bb --target=",
+        "\n    rpmbuild -bb '--target=x86_64' --with firmware ",
         "built as  mockbuild (to be created)\n",
     ] {
         assert!(plan.contains(line), "{line} in {plan}");
