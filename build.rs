@@ -1,4 +1,5 @@
-//! Finds recipes and failure signatures, so that a new one is a file or a row of a table and nothing in src/.
+//! Finds recipes and failure signatures, so that a new one is a file or a row of a table and nothing in src/; and tells a static
+//! program where to look for names.
 #![expect(clippy::disallowed_methods, reason = "a build script has its own environment and nothing but std")]
 
 use std::fmt::Write as _;
@@ -8,7 +9,22 @@ use std::{env, error, fs};
 fn main() -> Result<(), Box<dyn error::Error>> {
     println!("cargo:rerun-if-changed=build.rs");
     embed("recipes")?;
-    embed("signatures")
+    embed("signatures")?;
+    look_nowhere_else()
+}
+
+/// Links in what keeps glibc, if it is linked statically, from loading libraries of the system that it runs on.
+fn look_nowhere_else() -> Result<(), Box<dyn error::Error>> {
+    let source = "src/sys/lookup.c";
+    println!("cargo:rerun-if-changed={source}");
+    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    let is_static = features.split(',').any(|feature| feature == "crt-static");
+    if is_static && env::var("CARGO_CFG_TARGET_ENV")? == "gnu" {
+        for object in cc::Build::new().file(source).warnings_into_errors(true).try_compile_intermediates()? {
+            println!("cargo:rustc-link-arg-bins={}", object.display());
+        }
+    }
+    Ok(())
 }
 
 /// Writes name and text of every TOML file of a directory as a Rust expression.

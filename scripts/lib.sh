@@ -6,6 +6,7 @@
 #   need_rust       cargo, as new as Cargo.toml wants
 #   need_validators what judges provenance and SBOMs, from PyPI; sets $validators
 #   build_static    a kbuild that starts on any Linux of this architecture
+#   is_static       whether a program is one
 #
 # What is missing and cannot be installed ends the script with exit code 4, as
 # kbuild itself does when the host is not ready.
@@ -21,17 +22,18 @@ fail() {
 }
 
 # rust: to compile kbuild. toy, kernel: to build a kernel that is none, and one
-# that is. boot: to start it. test, container, bare, curl, bench: what these
-# scripts use besides.
+# that is. boot: to start it. test, container, bare, package, curl, bench: what
+# these scripts use besides.
 # shellcheck disable=SC2034 # lacking takes them by name
 declare -A debian=(
     [rust]="gcc libc6-dev"
     [toy]="rpm bzip2 cpio gcc libc6-dev make patch perl xz-utils"
     [kernel]="bc bison flex kmod libelf-dev libssl-dev openssl linux-headers-amd64 linux-image-amd64"
     [boot]="qemu-system-x86 busybox-static"
-    [test]="ccache createrepo-c distcc dnf faketime gnupg gnupg1 kmod nginx-light openssl python3-venv redis-server rpmlint"
+    [test]="ccache createrepo-c distcc dnf faketime gnupg gnupg1 kmod nginx-light openssl python3-venv redis-server rpmlint shellcheck"
     [container]="buildah debootstrap"
     [bare]="debootstrap"
+    [package]="groff-base"
     [curl]="curl ca-certificates"
     [bench]="time"
     [cache]="ccache"
@@ -147,12 +149,37 @@ need_validators() {
         echo "the validators cannot be had: some tests will miss them" >&2
 }
 
-# The C libraries in it link statically, too. Only glibc's lookup of accounts
-# may load something while it runs: see nsswitch.conf in Containerfile.
+# Prints the path of a kbuild without shared libraries, of a profile (release).
+# What glibc would load while it runs is in src/sys/lookup.c. With --target,
+# build scripts and macros stay as they are: they have to load each other.
 build_static() {
-    local host target=${CARGO_TARGET_DIR:-$repo/target}
+    local profile=${1:-release} host triple target=${CARGO_TARGET_DIR:-$repo/target} dir
     host=$(rustc -vV | sed -n 's/^host: //p')
-    RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --locked --target "$host" \
+    triple=${host%-gnu*}-musl
+    has_musl "$triple" || triple=$host
+    RUSTFLAGS='-C target-feature=+crt-static' cargo build --profile "$profile" --locked --bin kbuild --target "$triple" \
         --manifest-path "$repo/Cargo.toml" --target-dir "$target" >&2
-    echo "$target/$host/release/kbuild"
+    dir=$profile
+    [[ $profile != dev ]] || dir=debug
+    echo "$target/$triple/$dir/kbuild"
+}
+
+# musl has no idea of how new a kernel must be, and needs a compiler of its own.
+has_musl() {
+    rustup target list --installed 2> /dev/null | grep -qx "$1" && command -v musl-gcc > /dev/null
+}
+
+# What Debian calls an architecture that Rust calls otherwise.
+dpkg_arch() {
+    case $1 in
+        x86_64-*) echo amd64 ;;
+        aarch64-*) echo arm64 ;;
+        powerpc64le-*) echo ppc64el ;;
+        *) echo "${1%%-*}" ;;
+    esac
+}
+
+is_static() {
+    # Nothing in it names a loader; ldd would say so in two ways, and start it.
+    ! readelf --program-headers "$1" | grep -q INTERP
 }

@@ -15,6 +15,7 @@ mod fleet;
 mod host;
 mod ipvs;
 mod machine;
+mod man;
 mod plan;
 mod preflight;
 mod prepare;
@@ -161,34 +162,8 @@ fn dispatch(edge: &Edge, mut command: Subcommand) -> Result<Output, Error> {
             clap_complete::generate(shell, &mut Arguments::command(), "kbuild", &mut text);
             Ok(Output::text(String::from_utf8_lossy(&text).into_owned()))
         }
-        Subcommand::Man => manual()
-            .map(Output::text)
-            .map_err(|source| Error::Host { what: "cannot write the manual page".into(), source }),
+        Subcommand::Man(what) => man::run(&what),
     }
-}
-
-/// Returns the manual page: one for the program with all its subcommands.
-fn manual() -> io::Result<String> {
-    let mut command = Arguments::command();
-    command.build();
-    let page = clap_mangen::Man::new(command.clone());
-    let mut text = Vec::new();
-    page.render_title(&mut text)?;
-    page.render_name_section(&mut text)?;
-    page.render_synopsis_section(&mut text)?;
-    page.render_description_section(&mut text)?;
-    page.render_options_section(&mut text)?;
-    for subcommand in command.get_subcommands().filter(|each| each.get_name() != "help") {
-        let mut options = Vec::new();
-        clap_mangen::Man::new(subcommand.clone()).render_options_section(&mut options)?;
-        let title = format!("KBUILD {}", subcommand.get_name().to_uppercase());
-        let about = subcommand.get_about().map(ToString::to_string).unwrap_or_default();
-        let section = format!(".SH \"{title}\"\n{about}\n");
-        text.extend(String::from_utf8_lossy(&options).replacen(".SH OPTIONS\n", &section, 1).into_bytes());
-    }
-    page.render_extra_section(&mut text)?;
-    page.render_version_section(&mut text)?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// What goes to stdout at the end, and whether that was a success after all.

@@ -30,6 +30,7 @@ mod promise;
 mod prove;
 pub mod resume;
 pub mod signing;
+mod sources;
 mod stopwatch;
 pub mod store;
 mod tree;
@@ -348,6 +349,8 @@ fn perform(step: &Step, context: &mut Context<'_>) -> Result<(), Error> {
             }
             build::run(context, command, gate)
         }
+        Step::Pack { query, command, required, .. } => sources::pack(context, query.as_ref(), command, required),
+        Step::ProveSources { original, planned } => sources::prove(context, original, planned),
         Step::Lay { devel, tree, files } => module::lay(context, devel, tree, files),
         Step::Patch { tree, patches, same } => module::patch(context, tree, patches, same),
         Step::Compile(what) => module::compile(context, what),
@@ -385,7 +388,9 @@ fn title(step: &Step, plan: &Plan) -> String {
             format!("applying {}", names.join(", "))
         }
         Step::Compile(_) => format!("make ip_vs.ko as {}", plan.user.name),
+        Step::Pack { .. } => format!("rpmbuild {} as {}", plan.mode.flag(), plan.user.name),
         Step::Package { .. } => format!("rpmbuild -bb as {}", plan.user.name),
+        Step::ProveSources { .. } => "reading the source package back".into(),
         Step::Prove { .. } | Step::ProveSetting { .. } => "reading the packages".into(),
         Step::Boot { .. } => "booting the kernel in QEMU".into(),
         Step::Tree(tree) if tree.compile.is_some() => format!("compiling {}", tree.dir.display()),

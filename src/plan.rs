@@ -32,6 +32,7 @@ pub mod signing;
 pub mod source;
 pub mod step;
 mod steps;
+pub mod submit;
 mod switches;
 pub mod template;
 pub mod trust;
@@ -89,7 +90,7 @@ pub struct Plan {
     pub buildid: Option<BuildId>,
     /// Architecture.
     pub arch: String,
-    /// `-bb` or `-ba`.
+    /// `-bb`, `-ba` or `-bs`.
     pub mode: Mode,
     /// Which packages.
     pub profile: ProfileName,

@@ -12,6 +12,7 @@ pub mod inside;
 pub mod module;
 pub mod packages;
 pub mod setting;
+pub mod sources;
 
 use std::fmt;
 

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod keys;
 pub mod packages;
 pub mod table;
+mod told;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -165,6 +166,9 @@ pub struct Build {
     /// `_binary_payload`, unless the spec defines it; nothing for the building host's.
     #[serde(default)]
     pub payload: Option<String>,
+    /// The chroot of mock that builds the family; `{arch}` and `{number}` stand for what they are called in it.
+    #[serde(default)]
+    pub mock: Option<String>,
 }
 
 /// What a profile adds to [`Build`].
@@ -354,21 +358,6 @@ impl Recipe {
     #[must_use]
     pub fn pinned_digests(&self, nvr: &Nvr) -> &[String] {
         self.trust.sha256.get(&nvr.to_string()).map_or(&[], Vec::as_slice)
-    }
-
-    /// Returns the `--define`s of every build, with the distribution's number as the release tells it.
-    #[must_use]
-    pub fn defines(&self, release: &str) -> BTreeMap<String, String> {
-        let mut defines = self.build.defines.clone();
-        let number = || {
-            let pattern = Regex::new(&format!("^(?:{})$", self.release.dist)).ok()?;
-            let found = release.split('.').skip(1).find_map(|part| pattern.captures(part))?;
-            found.get(1).map(|number| number.as_str().to_owned())
-        };
-        if let (Some(name), Some(number)) = (&self.build.number, number()) {
-            defines.insert(name.clone(), number);
-        }
-        defines
     }
 
     /// Returns a release with the buildid where the family carries it.

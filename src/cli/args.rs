@@ -6,7 +6,9 @@ pub mod doctor;
 pub mod explain;
 pub mod fleet;
 pub mod host;
+pub mod man;
 pub mod manner;
+pub mod mode;
 pub mod module;
 pub mod pace;
 pub mod preflight;
@@ -24,11 +26,12 @@ use super::render::{Format, Verbosity};
 use crate::edit::config::Setting;
 use crate::event::Stage;
 use crate::ipvs::bits::Bits;
-use crate::plan::request::{Mode, ProfileName};
+use crate::plan::request::ProfileName;
 pub use diff::Diff;
 pub use doctor::Doctor;
 pub use explain::Explain;
 use host::Host;
+use mode::ModeArgument;
 pub use preflight::Preflight;
 pub use repo::Repo;
 use routes::Routes;
@@ -119,8 +122,8 @@ pub enum Subcommand {
         /// Which shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or write the pages of all subcommands into a directory
+    Man(man::Man),
 }
 
 /// Arguments of `ipvs` and `plan`.
@@ -150,7 +153,7 @@ pub struct Build {
     /// Architecture [default: this machine's]
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<String>,
-    /// Binary packages only, or a source package, too
+    /// Binary packages only, or a source package, too, or a source package alone, for somebody else's build system
     #[arg(long, value_enum, default_value_t = ModeArgument::Bb, value_name = "MODE")]
     pub mode: ModeArgument,
     /// All packages, or only what a fleet installs
@@ -306,24 +309,6 @@ pub struct Boot {
     /// Where the guest's console goes
     #[arg(long, value_name = "FILE", default_value = "kbuild-boot.log")]
     pub log: PathBuf,
-}
-
-/// `--mode`.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum ModeArgument {
-    /// Binary packages
-    Bb,
-    /// Binary packages and a source package
-    Ba,
-}
-
-impl From<ModeArgument> for Mode {
-    fn from(mode: ModeArgument) -> Self {
-        match mode {
-            ModeArgument::Bb => Self::Bb,
-            ModeArgument::Ba => Self::Ba,
-        }
-    }
 }
 
 /// `--profile`.

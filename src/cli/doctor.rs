@@ -12,6 +12,7 @@ use crate::event::Stage;
 use crate::pipeline;
 use crate::plan::host::Builder;
 use crate::plan::preflight::{Judgement, Measured, Ready, Subject};
+use crate::plan::request::Mode;
 use crate::plan::source::{kept_of_tree, wanted, wanted_of_tree};
 use crate::plan::{self, Route, Source, build_requires};
 use crate::recipe::Recipe;
@@ -64,6 +65,7 @@ fn judge(
     let subject = Subject {
         recipe,
         route: Route::Kernel,
+        mode: Mode::Bb,
         profile,
         size: source.map(|source| source.header.size),
         requires: requires.as_deref(),

@@ -20,7 +20,8 @@ use crate::pipeline::manifest::Manifest;
 use crate::pipeline::manner::Compiling;
 use crate::pipeline::out::Directory;
 use crate::pipeline::{self, Manner, Workplace, handover};
-use crate::plan::layout::{INSTALL, text};
+use crate::plan::layout::{INSTALL, SUBMIT, text};
+use crate::plan::submit::Submission;
 use crate::plan::{Plan, Route, Step};
 use crate::sys::exec::{self, Beside};
 use crate::sys::signal::Cancel;
@@ -212,11 +213,24 @@ fn tree(plan: &Plan) -> Option<&Path> {
     })
 }
 
+/// What hands a source package to those who build it, if that is what is made.
+fn submissions(plan: &Plan) -> Option<&[Submission]> {
+    plan.steps.iter().find_map(|step| match step {
+        Step::Collect { instructions, .. } if !instructions.more.submissions.is_empty() => {
+            Some(instructions.more.submissions.as_slice())
+        }
+        _ => None,
+    })
+}
+
 /// What is said on stdout about a finished build.
 fn result(format: Format, plan: &Plan, manifest: &Manifest) -> String {
     let out = text(&plan.layout.out);
     if format == Format::Json {
-        let line = serde_json::json!({ "event": "result", "out": out, "manifest": manifest });
+        let mut line = serde_json::json!({ "event": "result", "out": out, "manifest": manifest });
+        if let (Some(submissions), Some(line)) = (submissions(plan), line.as_object_mut()) {
+            line.insert("submissions".into(), serde_json::json!(submissions));
+        }
         return format!("{line}\n");
     }
     let mut said = String::new();
@@ -237,10 +251,24 @@ fn result(format: Format, plan: &Plan, manifest: &Manifest) -> String {
     if let Some(install) = &plan.install {
         let _ = writeln!(said, "installed below {}", install.root.display());
     }
-    let claim = if plan.route == Route::Param { "sets the parameter for" } else { "has" };
+    let claim = match plan.route {
+        Route::Param => "sets the parameter for",
+        _ if plan.mode.compiles() => "has",
+        _ => "asks for",
+    };
     let _ = writeln!(said, "\nproof that it {claim} 2^{} = {} buckets\n", plan.bits, plan.bits.buckets());
     for finding in &manifest.proof {
         let _ = writeln!(said, "  {finding}");
+    }
+    if let Some(submissions) = submissions(plan) {
+        let _ = writeln!(said, "\nhave it built by one of these, with your own words for those in capitals\n");
+        for each in submissions {
+            for (index, command) in each.before.iter().chain(&each.commands).enumerate() {
+                let _ = writeln!(said, "  {:5} {command}", if index == 0 { each.system.as_str() } else { "" });
+            }
+        }
+        let _ = writeln!(said, "\nwhat each has to be told, and how to prove what comes back: {out}/{SUBMIT}");
+        return said;
     }
     let bootable = matches!(plan.route, Route::Kernel | Route::Module);
     if bootable && !manifest.proof.iter().any(|finding| finding.level == 5) {

@@ -98,6 +98,7 @@ impl<'a> Machine<'a> {
         let subject = Subject {
             recipe,
             route: plan.map(|plan| plan.route).or(request.route).unwrap_or(Route::Kernel),
+            mode: request.mode,
             profile: request.profile,
             size: source.map(|source| source.header.size),
             requires: requires.as_deref(),

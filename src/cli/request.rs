@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::Edge;
+use super::args::mode::ModeArgument;
 use super::args::routes::{RouteArgument, Routes};
-use super::args::{Build, ModeArgument, ProfileArgument};
+use super::args::{Build, ProfileArgument};
 use super::prepare::absolute;
 use crate::edit::config;
 use crate::error::Error;
 use crate::ipvs::bits::{MODULE, OPTION};
 use crate::plan::Route;
 use crate::plan::instructions::{self, Templates};
-use crate::plan::request::{BaseConfig, Module, Param, Patch, Request, Tree};
+use crate::plan::request::{BaseConfig, Mode, Module, Param, Patch, Request, Tree};
 use crate::rpm::nvr::{BuildId, BuildIdError};
 
 /// Makes a request for each value asked for.
@@ -55,7 +56,7 @@ pub(super) fn all(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
     let signing = super::signing::asked(&args.signing)?;
     let out = absolute(&args.out)?;
     let route = args.routes.route.route();
-    let templates = templates(args.templates.as_deref(), route)?;
+    let templates = templates(args.templates.as_deref(), route, args.mode.into())?;
     let tree = tree(args)?;
     args.bits
         .iter()
@@ -99,8 +100,43 @@ pub(super) fn all(edge: &Edge, args: &Build) -> Result<Vec<Request>, Error> {
         .collect()
 }
 
+/// Refuses options that a source package alone has no use for, and routes that have none.
+fn fits_srpm(args: &Build) -> Result<(), Error> {
+    if args.mode != ModeArgument::Srpm {
+        return Ok(());
+    }
+    let refuse =
+        |option: &str, why: &str| Err(Error::Usage(format!("`{option}` means nothing to `--mode srpm`: {why}")));
+    match args.routes.route {
+        RouteArgument::Kernel => {}
+        RouteArgument::Auto => {
+            return refuse("--route auto", "it makes the kernel's own source package, `--route kernel`");
+        }
+        RouteArgument::Param | RouteArgument::Module | RouteArgument::Tree => {
+            return refuse("--route", "it makes the kernel's own source package, `--route kernel`");
+        }
+    }
+    let compile = &args.running.compile;
+    let nothing = "nothing is compiled here";
+    let given = [
+        ("--boot", args.boot, "there is no kernel to boot yet: `kbuild boot DIR` boots what comes back"),
+        ("--jobs", args.jobs.is_some(), nothing),
+        ("--cache", compile.cache.is_some(), nothing),
+        ("--cache-read-only", compile.cache_read_only, nothing),
+        ("--compile-hosts", !compile.compile_hosts.is_empty(), nothing),
+        ("--resume-build", args.running.resume_build, nothing),
+        ("--sign-key", args.signing.sign_key.is_some(), "modules are signed where they are compiled"),
+        ("--throw-away-key", args.signing.throw_away_key, "modules are signed where they are compiled"),
+    ];
+    match given.into_iter().find(|(_, given, _)| *given) {
+        Some((option, _, why)) => refuse(option, why),
+        None => Ok(()),
+    }
+}
+
 /// Refuses options that the route would ignore.
 fn fits(args: &Build) -> Result<(), Error> {
+    fits_srpm(args)?;
     let Routes { route, tune, built_in, tree, config, install, .. } = &args.routes;
     let refuse = |option: &str, why: &str| {
         let route = route.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
@@ -129,7 +165,7 @@ fn fits(args: &Build) -> Result<(), Error> {
         return refuse(option, "it is for `ip_vs.ko` alone, `--route module`");
     }
     let of_packages = [
-        ("--mode", matches!(args.mode, ModeArgument::Ba)),
+        ("--mode", args.mode != ModeArgument::Bb),
         ("--profile", matches!(args.profile, ProfileArgument::Fleet)),
         ("--boot", args.boot),
     ];
@@ -216,12 +252,12 @@ fn patch(path: &Path) -> Result<Patch, Error> {
 }
 
 /// Returns the user's own templates. Where the route is certain, the directory must have its template.
-fn templates(dir: Option<&Path>, route: Option<Route>) -> Result<Templates, Error> {
+fn templates(dir: Option<&Path>, route: Option<Route>, mode: Mode) -> Result<Templates, Error> {
     let mut templates = Templates::default();
     let Some(dir) = dir else { return Ok(templates) };
     let input = |source| Error::Input { what: "the template".into(), source };
     for each in Route::ALL.into_iter().filter(|each| route.is_none_or(|route| route == *each)) {
-        let name = instructions::built_in(each).name;
+        let name = instructions::built_in(each, mode).name;
         let text = match fs_err::read_to_string(dir.join(name)) {
             Ok(text) => text,
             Err(error) if route.is_none() && error.kind() == ErrorKind::NotFound => continue,

@@ -1,4 +1,4 @@
-//! Hands the results over: packages, how to install them, where they come from, checksums, logs.
+//! Hands the results over: packages, how to install or to build them, where they come from, checksums, logs.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -8,7 +8,7 @@ use super::{Context, Error, prove, signing};
 use crate::event::{Event, Stage, Unit};
 use crate::plan::Step;
 use crate::plan::instructions::{self, Instructions, Values};
-use crate::plan::layout::{CERTIFICATE, INSTALL, PROVENANCE, SBOM, SUMS};
+use crate::plan::layout::{CERTIFICATE, INSTALL, PROVENANCE, SBOM, SUBMIT, SUMS};
 use crate::provenance::{self, Artifact, Build, Package, sbom, slsa};
 use crate::rpm::facts;
 use crate::sys::{clock, files};
@@ -60,7 +60,7 @@ pub(super) fn run(
     };
     let text = instructions::render(&instructions.name, &instructions.template, &values)
         .map_err(|error| Error::io("the installation instructions cannot be written", std::io::Error::other(error)))?;
-    put_text(context, INSTALL, &text)?;
+    put_text(context, instructions.file(), &text)?;
     signing::hand_over(context)?;
     documents(context, &known, &products)?;
     logs(context)?;
@@ -99,7 +99,7 @@ fn documents(context: &mut Context<'_>, packages: &[Package], products: &[Artifa
         put_bytes(context, SBOM, &text)?;
     }
     let beside =
-        context.manifest.files.iter().filter(|file| [INSTALL, SBOM, CERTIFICATE].contains(&file.name.as_str()));
+        context.manifest.files.iter().filter(|file| [INSTALL, SUBMIT, SBOM, CERTIFICATE].contains(&file.name.as_str()));
     let byproducts: Vec<Artifact> = beside.map(artifact).collect();
     build.byproducts = &byproducts;
     if let Some(text) = slsa::statement(&build).map_err(failed)? {

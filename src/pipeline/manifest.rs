@@ -177,6 +177,7 @@ impl Manifest {
         });
         let settings = plan.steps.iter().find_map(|step| match step {
             Step::Build { gate, .. } => Some(gate.expected.clone()),
+            Step::Pack { settings, .. } => Some(settings.clone()),
             _ => None,
         });
         Self {

@@ -32,12 +32,17 @@ pub(super) fn run(
     for (from, to) in copies {
         fs_err::copy(from, to).map_err(failed)?;
     }
+    rpmbuild(context, command, "the package")
+}
+
+/// Runs rpmbuild where nothing is compiled; `phase` is what it makes, for messages.
+pub(super) fn rpmbuild(context: &mut Context<'_>, command: &Command, phase: &str) -> Result<(), Error> {
     let version = Command { args: vec!["--version".into()], ..command.clone() };
     if let Some(first) = exec::read(&version).ok().as_deref().and_then(|text| text.lines().next()) {
         context.manifest.tools.insert("rpmbuild".into(), first.to_owned());
     }
 
-    let path = layout.log(Stage::Build);
+    let path = context.plan.layout.log(Stage::Build);
     // The route `module` has compiled in this stage, and its output is there.
     let mut log = OpenOptions::new()
         .create(true)
@@ -58,5 +63,5 @@ pub(super) fn run(
     let Some(how) = wrong_end(end)? else { return Ok(()) };
     let log = context.plan.layout.out_log(Stage::Build);
     let said = witness.testify();
-    Err(Error::Build { how, phase: "the package".into(), lines: said.lines, cause: said.cause, log })
+    Err(Error::Build { how, phase: phase.to_owned(), lines: said.lines, cause: said.cause, log })
 }

@@ -143,6 +143,7 @@ fn in_tree(like: &Recipe, source: &Source, arch: &str, path: &str) -> Choice {
         defines: std::collections::BTreeMap::new(),
         number: None,
         payload: None,
+        mock: None,
     };
     recipe.profiles.values_mut().for_each(|profile| *profile = Profile::default());
     Choice {
@@ -162,6 +163,7 @@ fn without_promises(recipe: &Recipe) -> Recipe {
     recipe.packages.required.clear();
     recipe.trust.keys.clear();
     recipe.option.outside = None;
+    recipe.build.mock = None;
     recipe.profiles.values_mut().for_each(|profile| profile.packages.clear());
     recipe
 }

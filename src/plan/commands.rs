@@ -42,6 +42,19 @@ impl Rpm<'_> {
         build
     }
 
+    /// The source package alone; `old` if rpm 4.4 is to read it, which knows file digests by MD5 only.
+    ///
+    /// What the building host has as its own way of packing may be one that rpm of the kernel's family cannot read. All of
+    /// them read gzip; the tarballs in it are packed already.
+    pub(super) fn pack(&self, rpmbuild: &Path, old: bool) -> Command {
+        let digest = old.then_some("_source_filedigest_algorithm 1");
+        let own = ["_source_payload w1.gzdio"].into_iter().chain(digest);
+        // What it takes to build matters where it is built.
+        self.command(rpmbuild, &[self.request.mode.flag(), "--nodeps"])
+            .args(own.flat_map(|define| ["--define", define]))
+            .arg(self.spec())
+    }
+
     /// The same up to the end of `%prep`.
     pub(super) fn prep(&self, rpmbuild: &Path) -> Command {
         self.command(rpmbuild, &["-bp"]).args((!self.host.rpm_database).then_some("--nodeps")).arg(self.spec())
@@ -67,11 +80,23 @@ impl Rpm<'_> {
         environment
     }
 
-    fn command(&self, program: &Path, first: &[&str]) -> Command {
+    fn profile(&self) -> Option<&Profile> {
+        self.recipe.profiles.get(self.request.profile.name())
+    }
+
+    /// The names after `--with` and after `--without`: the recipe's, the profile's, the request's.
+    pub(super) fn switches(&self) -> [Vec<String>; 2] {
         let none = Profile::default();
-        let profile = self.recipe.profiles.get(self.request.profile.name()).unwrap_or(&none);
-        let with = self.recipe.build.with.iter().chain(&profile.with).chain(&self.request.with);
-        let without = self.recipe.build.without.iter().chain(&profile.without).chain(&self.request.without);
+        let profile = self.profile().unwrap_or(&none);
+        let Self { recipe, request, .. } = self;
+        let with = recipe.build.with.iter().chain(&profile.with).chain(&request.with);
+        let without = recipe.build.without.iter().chain(&profile.without).chain(&request.without);
+        [with.cloned().collect(), without.cloned().collect()]
+    }
+
+    fn command(&self, program: &Path, first: &[&str]) -> Command {
+        let profile = self.profile();
+        let [with, without] = self.switches();
         let jobs = self.request.jobs.unwrap_or(self.host.cpus + self.request.more_jobs).max(1);
         let mut defines = self.recipe.defines(self.release);
         if let Some(dist) = self.dist {
@@ -86,7 +111,9 @@ impl Rpm<'_> {
         defines.insert("_smp_mflags".into(), format!("-j{jobs}"));
         // find-debuginfo goes by it where rpm has it (macros of 4.18), and by `_smp_mflags` where not.
         defines.insert("_smp_build_ncpus".into(), jobs.to_string());
-        if let Some(payload) = profile.payload.as_ref().or(self.recipe.build.payload.as_ref()) {
+        if let Some(payload) =
+            profile.and_then(|profile| profile.payload.as_ref()).or(self.recipe.build.payload.as_ref())
+        {
             defines.insert("_binary_payload".into(), payload.clone());
         }
         defines.extend(reproducible::defines().map(|(name, value)| (name.to_owned(), value)));
@@ -97,8 +124,8 @@ impl Rpm<'_> {
         Command::new(program)
             .args(first.iter().copied())
             .arg(format!("--target={}", self.arch))
-            .args(with.flat_map(|name| ["--with".to_owned(), name.clone()]))
-            .args(without.flat_map(|name| ["--without".to_owned(), name.clone()]))
+            .args(with.into_iter().flat_map(|name| ["--with".to_owned(), name]))
+            .args(without.into_iter().flat_map(|name| ["--without".to_owned(), name]))
             .args(defines.iter().flat_map(|(name, value)| ["--define".to_owned(), format!("{name} {value}")]))
             .with_env(self.environment())
             .in_dir(self.layout.topdir())
@@ -124,7 +151,7 @@ pub(super) fn environment(host: &Host, user: &Account, layout: &Layout) -> BTree
 
 /// A system account that cannot log in and has no home.
 pub(super) fn useradd(host: &Host, name: &str) -> Command {
-    Command::new(host.tools.get("useradd").cloned().unwrap_or_default())
+    Command::new(host.tool("useradd"))
         .args(["-r", "-U", "-M", "-d", "/nonexistent", "-s", "/sbin/nologin", "-c", "kernel builds", name])
         .with_env([("PATH".to_owned(), host.path.clone())].into())
 }

@@ -47,6 +47,14 @@ pub struct Host {
     pub kept_certificate: Option<Certificate>,
 }
 
+impl Host {
+    /// Returns where a program is; its bare name if it is not here. Nothing of such a plan is run: `preflight` sees to that.
+    #[must_use]
+    pub fn tool(&self, name: &str) -> PathBuf {
+        self.tools.get(name).cloned().unwrap_or_else(|| PathBuf::from(name))
+    }
+}
+
 /// A user account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

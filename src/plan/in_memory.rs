@@ -34,6 +34,9 @@ pub(super) fn decide(
     let (Some(memory), Subject::Source(source), Route::Kernel) = (&host.memory, subject, route) else {
         return (None, None);
     };
+    if !request.mode.compiles() {
+        return (None, None);
+    }
     let none = BTreeMap::new();
     let survey = Survey {
         jobs: request.jobs.unwrap_or(host.cpus + request.more_jobs),
@@ -43,6 +46,7 @@ pub(super) fn decide(
     let of = preflight::Subject {
         recipe,
         route,
+        mode: request.mode,
         profile: request.profile,
         size: Some(source.header.size),
         requires: None,

@@ -1,12 +1,18 @@
-//! INSTALL.md: the template that comes with the program for each route, or the user's own, filled in.
+//! INSTALL.md, or SUBMIT.md for a source package: the template that comes with the program, or the user's own, filled in.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::layout::{INSTALL, SUBMIT};
+use super::request::Mode;
 use super::routes::Route;
+use super::submit::Submission;
 use super::template;
 pub use super::template::Error;
+
+/// The template of what is submitted elsewhere.
+const FOR_SUBMITTING: &str = "submit.md";
 
 /// A template as it comes with the program.
 #[derive(Debug, Clone, Copy)]
@@ -19,8 +25,9 @@ pub struct Template {
 
 /// Returns the template that comes with the program.
 #[must_use]
-pub fn built_in(route: Route) -> Template {
+pub fn built_in(route: Route, mode: Mode) -> Template {
     let (name, text) = match route {
+        Route::Kernel if mode == Mode::Srpm => (FOR_SUBMITTING, include_str!("../../templates/submit.md")),
         Route::Tree => ("install-tree.md", include_str!("../../templates/install-tree.md")),
         Route::Kernel => ("install.md", include_str!("../../templates/install.md")),
         Route::Param => ("install-param.md", include_str!("../../templates/install-param.md")),
@@ -36,8 +43,8 @@ pub struct Templates(pub BTreeMap<String, String>);
 impl Templates {
     /// Returns the text for a route.
     #[must_use]
-    pub fn of(&self, route: Route) -> String {
-        let Template { name, text } = built_in(route);
+    pub fn of(&self, route: Route, mode: Mode) -> String {
+        let Template { name, text } = built_in(route, mode);
         self.0.get(name).map_or(text, String::as_str).to_owned()
     }
 }
@@ -94,6 +101,15 @@ pub struct More {
     /// Route `tree`: the root into which it is installed; empty if it is not.
     #[serde(default)]
     pub installed: String,
+    /// A source package: its file name.
+    #[serde(default)]
+    pub srpm: String,
+    /// A source package: the packages that must come out of it.
+    #[serde(default)]
+    pub required: Vec<String>,
+    /// A source package: what hands it to each build system.
+    #[serde(default)]
+    pub submissions: Vec<Submission>,
 }
 
 /// The instructions of one plan: a template, and what it may say beyond what the results tell.
@@ -111,8 +127,14 @@ pub struct Instructions {
 impl Instructions {
     /// Returns the instructions of a route.
     #[must_use]
-    pub fn new(route: Route, templates: &Templates, more: More) -> Self {
-        Self { name: built_in(route).name.to_owned(), template: templates.of(route), more }
+    pub fn new(route: Route, mode: Mode, templates: &Templates, more: More) -> Self {
+        Self { name: built_in(route, mode).name.to_owned(), template: templates.of(route, mode), more }
+    }
+
+    /// What the file is called among the results.
+    #[must_use]
+    pub fn file(&self) -> &'static str {
+        if self.name == FOR_SUBMITTING { SUBMIT } else { INSTALL }
     }
 }
 
@@ -130,7 +152,8 @@ pub fn render(name: &str, text: &str, values: &Values) -> Result<String, Error> 
 /// As [`render`].
 pub fn check(name: &str, text: &str) -> Result<(), Error> {
     let one = || vec!["x.rpm".to_owned()];
-    render(name, text, &Values { update: one(), install: one(), ..Values::default() }).map(|_| ())
+    let more = More { required: one(), submissions: vec![Submission::default()], ..More::default() };
+    render(name, text, &Values { update: one(), install: one(), more, ..Values::default() }).map(|_| ())
 }
 
 #[cfg(test)]
@@ -139,8 +162,9 @@ mod tests {
 
     #[test]
     fn the_built_in_templates_are_valid_and_end_with_a_line() {
-        for route in Route::ALL {
-            let Template { name, text } = built_in(route);
+        for (route, mode) in Route::ALL.map(|route| (route, Mode::Bb)).into_iter().chain([(Route::Kernel, Mode::Srpm)])
+        {
+            let Template { name, text } = built_in(route, mode);
             check(name, text).unwrap();
             assert!(render(name, text, &Values::default()).unwrap().ends_with('\n'), "{name}");
         }

@@ -13,6 +13,8 @@ pub const MANIFEST: &str = "manifest.json";
 pub const SUMS: &str = "SHA256SUMS";
 /// Name of the installation instructions among the results.
 pub const INSTALL: &str = "INSTALL.md";
+/// How to have a source package built, among the results.
+pub const SUBMIT: &str = "SUBMIT.md";
 /// Name of the in-toto statement with SLSA provenance among the results.
 pub const PROVENANCE: &str = "provenance.json";
 /// Name of the CycloneDX bill of materials among the results.

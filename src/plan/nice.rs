@@ -27,7 +27,7 @@ impl Plan {
 /// The commands of a step that may take long.
 fn commands(step: &mut Step) -> Vec<&mut Command> {
     match step {
-        Step::Build { command, .. } | Step::Package { command, .. } => vec![command],
+        Step::Build { command, .. } | Step::Pack { command, .. } | Step::Package { command, .. } => vec![command],
         Step::Compile(what) => {
             let sign = what.sign.as_mut().map(|sign| match sign {
                 Signing::SignFile { command } | Signing::Openssl { command, .. } => command,
@@ -45,6 +45,7 @@ fn commands(step: &mut Step) -> Vec<&mut Command> {
         | Step::Unpack { .. }
         | Step::Edit { .. }
         | Step::ProveSetting { .. }
+        | Step::ProveSources { .. }
         | Step::Prove { .. }
         | Step::Lay { .. }
         | Step::Patch { .. }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Route;
-use super::request::ProfileName;
+use super::request::{Mode, ProfileName};
 use crate::recipe::Recipe;
 pub(super) use packages::on_both;
 pub use packages::{Install, NAMESAKES};
@@ -144,6 +144,8 @@ pub struct Subject<'a> {
     pub recipe: &'a Recipe,
     /// The way to it.
     pub route: Route,
+    /// What rpmbuild is to make.
+    pub mode: Mode,
     /// Which packages are built.
     pub profile: ProfileName,
     /// The size of its source package in bytes, if that is at hand.
@@ -159,9 +161,9 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// Whether rpmbuild runs the kernel's own spec.
+    /// Whether rpmbuild runs the scripts of the kernel's own spec.
     fn is_kernel(&self) -> bool {
-        matches!(self.route, Route::Kernel | Route::Tree)
+        matches!(self.route, Route::Kernel | Route::Tree) && self.mode.compiles()
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Request {
     pub srpm: PathBuf,
     /// Architecture; `None` for the machine's.
     pub arch: Option<String>,
-    /// `-bb` or `-ba`.
+    /// `-bb`, `-ba` or `-bs`.
     pub mode: Mode,
     /// Which packages.
     pub profile: ProfileName,
@@ -149,6 +149,8 @@ pub enum Mode {
     Bb,
     /// Binary packages and a source package with the edits (`-ba`).
     Ba,
+    /// That source package alone (`-bs`): somebody else's build system builds it.
+    Srpm,
 }
 
 impl Mode {
@@ -158,7 +160,14 @@ impl Mode {
         match self {
             Self::Bb => "-bb",
             Self::Ba => "-ba",
+            Self::Srpm => "-bs",
         }
+    }
+
+    /// Whether anything is compiled.
+    #[must_use]
+    pub fn compiles(self) -> bool {
+        self != Self::Srpm
     }
 }
 

@@ -20,6 +20,9 @@ impl fmt::Display for Plan {
             }
         }
         writeln!(f, "table     {} bits, {} buckets", self.bits, self.bits.buckets())?;
+        if !self.mode.compiles() {
+            writeln!(f, "makes     a source package with the edits, for others to build")?;
+        }
         self.show_routes(f)?;
         if let Some(source) = &self.source {
             writeln!(f, "source    {} ({} bytes, sha256 {})", source.file, source.size, source.sha256)?;
@@ -183,6 +186,19 @@ impl Plan {
                 writeln!(f, "  run as {}", self.user.name)?;
                 show_command(f, command, true)
             }
+            Step::Pack { query, command, .. } => {
+                if let Some(query) = query {
+                    writeln!(f, "  packages promised by")?;
+                    show_command(f, query, false)?;
+                }
+                writeln!(f, "  run as {}", self.user.name)?;
+                show_command(f, command, true)
+            }
+            Step::ProveSources { original, planned } => {
+                let files: Vec<_> = planned.iter().map(|each| each.file.as_str()).collect();
+                writeln!(f, "  as planned     {}", files.join(" "))?;
+                writeln!(f, "  all else       as in {}", original.display())
+            }
             Step::ProveSetting { required, bits } => {
                 writeln!(f, "  required       {}", required.join(" "))?;
                 writeln!(f, "  they set       conn_tab_bits={bits}")
@@ -199,6 +215,11 @@ impl Plan {
                 writeln!(f, "  {} (no KVM), at most {limit} s, must say size={}", qemu.display(), bits.buckets())
             }
             Step::Tree(tree) => self.show_tree(f, tree),
+            Step::Collect { instructions, .. } if !instructions.more.submissions.is_empty() => {
+                writeln!(f, "  logs, checksums, and how to have it built:")?;
+                let commands = instructions.more.submissions.iter().flat_map(|each| &each.commands);
+                commands.into_iter().try_for_each(|command| writeln!(f, "    {command}"))
+            }
             Step::Collect { install, update, .. } => {
                 if install.is_empty() && update.is_empty() {
                     writeln!(f, "  logs, checksums, and how to go on")?;

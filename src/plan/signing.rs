@@ -254,7 +254,7 @@ fn kept(frame: &Frame<'_>) -> Signing {
     let home = Layout::of(work);
     let (genkey, key, cert) = (home.genkey(), home.unfinished(&home.kept_key()), home.unfinished(&home.kept_cert()));
     // As the kernel's own Makefiles call it; a hundred years are the kernel's, too.
-    let command = Command::new(host.tools.get("openssl").cloned().unwrap_or_default())
+    let command = Command::new(host.tool("openssl"))
         .args(["req", "-new", "-nodes", "-utf8", "-sha256", "-days", "36500", "-batch", "-x509"])
         .args(["-config".into(), text(&genkey), "-outform".into(), "PEM".into()])
         .args(["-out".into(), text(&cert), "-keyout".into(), text(&key)])

@@ -54,6 +54,24 @@ pub enum Step {
         /// Packages that the recipe expects beside those.
         expected: Vec<String>,
     },
+    /// Make a source package of the edited tree, and nothing else.
+    Pack {
+        /// Asks which packages the spec will make; `None` where the host has no tool for it.
+        query: Option<Command>,
+        /// The command.
+        command: Command,
+        /// Packages that the spec must promise.
+        required: Vec<String>,
+        /// What the kernel's configs are to say.
+        settings: Vec<Setting>,
+    },
+    /// Read the source package back, and compare it with the plan and with the distribution's.
+    ProveSources {
+        /// The distribution's own.
+        original: PathBuf,
+        /// The files that were edited.
+        planned: Vec<Planned>,
+    },
     /// Build a package of files that are written here and now.
     Package {
         /// The spec and its sources.
@@ -124,7 +142,7 @@ pub enum Step {
         install: Vec<String>,
         /// Packages that replace older ones.
         update: Vec<String>,
-        /// INSTALL.md.
+        /// INSTALL.md, or SUBMIT.md.
         instructions: Instructions,
     },
 }
@@ -137,13 +155,23 @@ impl Step {
             Self::Verify { .. } => Stage::Verify,
             Self::Unpack { .. } | Self::Lay { .. } => Stage::Unpack,
             Self::Edit { .. } | Self::Patch { .. } => Stage::Edit,
-            Self::Build { .. } | Self::Compile(_) | Self::Package { .. } => Stage::Build,
-            Self::Prove { .. } | Self::ProveSetting { .. } => Stage::Prove,
+            Self::Build { .. } | Self::Pack { .. } | Self::Compile(_) | Self::Package { .. } => Stage::Build,
+            Self::Prove { .. } | Self::ProveSources { .. } | Self::ProveSetting { .. } => Stage::Prove,
             Self::Boot { .. } => Stage::Boot,
             Self::Tree(_) => Stage::Tree,
             Self::Collect { .. } => Stage::Collect,
         }
     }
+}
+
+/// What a file of a source package must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Planned {
+    /// Its name.
+    pub file: String,
+    /// The SHA-256 of its content.
+    pub sha256: String,
 }
 
 /// What is done with the prepared tree.

@@ -42,7 +42,7 @@ impl Ground<'_> {
         steps.push(Step::Collect {
             install: self.named(&recipe.packages.install),
             update: self.named(&recipe.packages.update),
-            instructions: Instructions::new(Route::Kernel, &request.templates, More::default()),
+            instructions: Instructions::new(Route::Kernel, request.mode, &request.templates, More::default()),
         });
         steps
     }
@@ -84,7 +84,7 @@ impl Ground<'_> {
         }
     }
 
-    fn rpm(&self) -> Rpm<'_> {
+    pub(super) fn rpm(&self) -> Rpm<'_> {
         let frame = self.frame;
         Rpm {
             request: self.request,
@@ -102,7 +102,7 @@ impl Ground<'_> {
     }
 
     /// Fills the source package's name into names of packages.
-    fn named(&self, packages: &[String]) -> Vec<String> {
+    pub(super) fn named(&self, packages: &[String]) -> Vec<String> {
         packages.iter().map(|package| package.replace("{name}", &self.header.nvr.name)).collect()
     }
 
@@ -124,5 +124,5 @@ impl Ground<'_> {
 }
 
 pub(super) fn tool(host: &Host, name: &str) -> PathBuf {
-    host.tools.get(name).cloned().unwrap_or_default()
+    host.tool(name)
 }

@@ -159,6 +159,7 @@ const BUILD: &[Key] = &[
         "is how packages are compressed, `_binary_payload`: in a way that the family's own rpm reads; a spec that says it \
          itself has the last word",
     ),
+    may("mock", Kind::Template(&["arch", "number"]), "is the chroot of mock that builds the family"),
 ];
 
 const PROFILES: &[Key] = &[

@@ -1,5 +1,6 @@
 //! Source packages: checked before anything of them is used, read as a stream.
 
+mod contents;
 mod inside;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use super::integrity::{self, Broken};
 use super::nvr::Nvr;
 use super::trust::{self, Signature};
 use crate::digest::hex;
+pub use contents::digests;
 pub use inside::InTree;
 use inside::{patched, read_tree};
 

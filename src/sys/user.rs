@@ -1,8 +1,14 @@
 //! Accounts, as the machine knows them.
+//!
+//! A statically linked kbuild knows those in /etc/passwd only: to look elsewhere, it would have to load libraries of the system's,
+//! which were made for another C library.
 
 use std::io;
 
 use nix::unistd::{Uid, User};
+
+/// The list of accounts, the only one that a static program looks into.
+const PASSWD: &str = "/etc/passwd";
 
 /// Name, user and group of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,16 +32,44 @@ impl From<User> for Entry {
 /// # Errors
 /// The account database could not be read.
 pub fn find(name: &str) -> io::Result<Option<Entry>> {
+    if cfg!(target_feature = "crt-static") {
+        return listed(|entry| entry.name == name);
+    }
     Ok(User::from_name(name)?.map(Into::into))
+}
+
+/// Returns the first account of the list that is wanted.
+fn listed(wanted: impl Fn(&Entry) -> bool) -> io::Result<Option<Entry>> {
+    match fs_err::read(PASSWD) {
+        Ok(text) => Ok(entries(&String::from_utf8_lossy(&text)).find(wanted)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a list of accounts (passwd(5)): name, password, user, group, and what is of no interest here.
+fn entries(text: &str) -> impl Iterator<Item = Entry> + '_ {
+    text.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        Some(Entry { name: name.to_owned(), uid: uid.parse().ok()?, gid: gid.parse().ok()? })
+    })
 }
 
 /// Returns the account that this process runs as; one without an entry is called by its number.
 #[must_use]
 pub fn me() -> Entry {
     let uid = Uid::effective();
-    match User::from_uid(uid) {
-        Ok(Some(user)) => user.into(),
-        _ => Entry { name: uid.as_raw().to_string(), uid: uid.as_raw(), gid: nix::unistd::Gid::effective().as_raw() },
+    let found = if cfg!(target_feature = "crt-static") {
+        listed(|entry| entry.uid == uid.as_raw()).ok().flatten()
+    } else {
+        User::from_uid(uid).ok().flatten().map(Entry::from)
+    };
+    match found {
+        Some(entry) => entry,
+        None => {
+            Entry { name: uid.as_raw().to_string(), uid: uid.as_raw(), gid: nix::unistd::Gid::effective().as_raw() }
+        }
     }
 }
 
@@ -69,4 +103,24 @@ fn give(dir: &std::path::Path, uid: u32, gid: u32) -> io::Result<()> {
         .custom_flags((nix::fcntl::OFlag::O_DIRECTORY | nix::fcntl::OFlag::O_NOFOLLOW).bits())
         .open(dir)?;
     std::os::unix::fs::fchown(opened.into_file(), Some(uid), Some(gid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_read_from_the_list_and_what_is_no_account_is_passed_over() {
+        let text = "root:x:0:0:root:/root:/bin/bash\n+nis\n\n# a comment\nbad:x:many:1::/:\n\
+                    mockbuild:x:998:997:kernel builds:/nonexistent:/sbin/nologin\nshort:x:5:6\n";
+        let found: Vec<Entry> = entries(text).collect();
+        let entry = |name: &str, uid, gid| Entry { name: name.to_owned(), uid, gid };
+        assert_eq!(found, [entry("root", 0, 0), entry("mockbuild", 998, 997), entry("short", 5, 6)]);
+    }
+
+    #[test]
+    fn the_list_has_root() {
+        let root = listed(|entry| entry.uid == 0).unwrap().unwrap();
+        assert_eq!((root.name.as_str(), find("root").unwrap()), ("root", Some(root.clone())));
+    }
 }

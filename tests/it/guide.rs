@@ -81,7 +81,9 @@ fn what_is_to_be_typed_works() {
         let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
         assert!(output.status.success(), "{text}\n{said}");
     };
-    run("gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-gen-key kbuild@example.com rsa2048 sign never");
+    run(
+        "gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-gen-key kbuild@example.com rsa2048 sign never",
+    );
     let mut ran = 0;
     for Block { kind, text } in blocks("docs/guide.md") {
         match kind.split_once(' ').unwrap_or((&kind, "")) {

@@ -293,8 +293,18 @@ fn a_host_without_rpmbuild() {
     let srpm = toy(&sandbox);
     let before = sandbox.snapshot();
     let nothing = sandbox.home();
-    let outcome = sandbox.ipvs(&srpm, "20").env("PATH", nothing).refused(4);
+    let outcome = sandbox.ipvs(&srpm, "20").env("PATH", &nothing).refused(4);
     outcome.says("error: not found on PATH: `rpmbuild`").says("hint: install with `apt-get install rpm` (Debian)");
+    // A plan is for machines that have it, too, and says that this one has not.
+    let planned = sandbox.plan(&srpm, "20").env("PATH", &nothing).exits(0);
+    planned.prints("\n    rpmbuild -bb ").prints("problem  programs        not found on PATH: `rpmbuild`");
+    // Of a release that is still to be fetched there is none.
+    let named = sandbox.plan(&srpm, "20").without("--srpm").without(srpm.to_str().unwrap());
+    named
+        .args(["--release", "2.6.32-220.13.1.el6", "--mirror"])
+        .arg(srpm.parent().unwrap())
+        .env("PATH", &nothing)
+        .refused(4);
     assert_eq!(sandbox.snapshot(), before);
     if is_root() {
         assert!(!sandbox.user().exists());
@@ -305,8 +315,10 @@ fn a_host_without_rpmbuild() {
 fn a_host_that_cannot_boot_is_told_before_the_build() {
     let sandbox = Sandbox::new();
     let srpm = toy(&sandbox);
-    let outcome = refused(&sandbox, &srpm, |kbuild| kbuild.arg("--boot").env("PATH", sandbox.home()), 4);
+    let before = sandbox.snapshot();
+    let outcome = sandbox.ipvs(&srpm, "20").arg("--boot").env("PATH", sandbox.home()).refused(4);
     outcome.says("`qemu-system-x86_64`, `busybox`").says("busybox-static");
+    assert_eq!(sandbox.snapshot(), before);
 }
 
 #[test]

@@ -44,11 +44,12 @@ fn none() -> Files {
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     route: Route,
+    mode: Mode,
     requires: Option<&'a [&'a str]>,
     missing: &'a [&'a str],
 }
 
-const KERNEL: Asked<'static> = Asked { route: Route::Kernel, requires: None, missing: &[] };
+const KERNEL: Asked<'static> = Asked { route: Route::Kernel, mode: Mode::Bb, requires: None, missing: &[] };
 
 fn judged(survey: &Survey, asked: Asked<'_>, texts: &Files, tree: &Files) -> Judgement {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
@@ -58,6 +59,7 @@ fn judged(survey: &Survey, asked: Asked<'_>, texts: &Files, tree: &Files) -> Jud
     let subject = Subject {
         recipe: &recipe,
         route: asked.route,
+        mode: asked.mode,
         profile: ProfileName::Fleet,
         size: Some(80 * MEGABYTE),
         requires: requires.as_deref(),
@@ -209,7 +211,7 @@ fn routes_that_build_no_kernel_need_their_programs_only() {
     };
     let texts = files(&[("genkey", "Key-Type: DSA\n")]);
     for (route, missing) in [(Route::Param, &["rpmbuild"][..]), (Route::Module, &["make", "gcc"])] {
-        let judgement = judged(&survey, Asked { route, requires: Some(&["xmlto"]), missing }, &texts, &tree);
+        let judgement = judged(&survey, Asked { route, requires: Some(&["xmlto"]), missing, ..KERNEL }, &texts, &tree);
         assert_eq!(from(Weight::Note, &judgement), problem(PROGRAMS), "{route}");
         assert_eq!(judgement.install.unwrap().packages.len(), missing.len());
     }
@@ -322,6 +324,7 @@ fn what_kbuild_itself_cannot_do_without_is_not_ignored() {
     let subject = Subject {
         recipe: &recipe,
         route: Route::Kernel,
+        mode: Mode::Bb,
         profile: ProfileName::Full,
         size: None,
         requires: None,
@@ -335,4 +338,23 @@ fn what_kbuild_itself_cannot_do_without_is_not_ignored() {
     assert_eq!(names(false), [USER, PROGRAMS, DIRECTORY, "work directory"]);
     assert_eq!(names(true), [USER, PROGRAMS, DIRECTORY]);
     assert!(!ready.is_ready() && Ready::default().is_ready());
+}
+
+#[test]
+fn a_source_package_takes_rpmbuild_and_nothing_of_what_a_build_takes() {
+    let poor = Survey {
+        packages: Some(Installed { manager: "yum".into(), ..Installed::default() }),
+        room: Some(Room { kind: "overlay".into(), free: 500 * MEGABYTE, ..Room::default() }),
+        memory: Some(100 * MEGABYTE),
+        ..good()
+    };
+    let requires: &[&str] = &["gcc", "xmlto"];
+    let asked = Asked { requires: Some(requires), ..KERNEL };
+    let build = judged(&poor, asked, &none(), &none());
+    assert!(build.problems(false).count() > 0, "{:?}", build.findings);
+    let packed = judged(&poor, Asked { mode: Mode::Srpm, ..asked }, &none(), &none());
+    assert_eq!(from(Weight::Note, &packed), [], "{:?}", packed.findings);
+    let without = judged(&poor, Asked { mode: Mode::Srpm, missing: &["rpmbuild"], ..asked }, &none(), &none());
+    assert_eq!(without.problems(true).count(), 1);
+    assert_eq!(without.install.unwrap().packages, ["rpm-build"]);
 }

@@ -35,6 +35,10 @@ pub(in crate::plan) fn plan(frame: &Frame<'_>, source: &Source) -> Result<Plan, 
     let warnings = ground.warnings(source, &edits);
     let mut notes: Vec<String> = cheaper(Route::Kernel, &frame.routes).into_iter().collect();
     notes.extend(ground.notes());
+    if !frame.request.mode.compiles() {
+        let steps = ground.packed(edits);
+        return Ok(ground.plan(Route::Kernel, steps, notes, warnings));
+    }
     let steps = ground.steps(edits);
     let (signing, note) = signing::decide(frame, source)?;
     notes.extend(note);

@@ -170,7 +170,7 @@ impl Ground<'_> {
         steps.push(Step::Collect {
             install: vec![self.nvr.name.clone()],
             update: Vec::new(),
-            instructions: Instructions::new(Route::Module, &request.templates, More::default()),
+            instructions: Instructions::new(Route::Module, request.mode, &request.templates, More::default()),
         });
         let way = format!("{}{TAB_BITS}, which the compiler includes after the kernel's autoconf.h", self.dir);
         let plan = frame.plan(Route::Module, self.nvr.clone(), self.used.uname_r.clone(), way, steps);
@@ -318,5 +318,5 @@ impl Ground<'_> {
 }
 
 fn tool(host: &Host, name: &str) -> PathBuf {
-    host.tools.get(name).cloned().unwrap_or_default()
+    host.tool(name)
 }

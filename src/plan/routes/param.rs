@@ -106,8 +106,7 @@ pub(in crate::plan) fn plan(frame: &Frame<'_>) -> Result<Plan, super::super::Err
     if request.param.tune {
         required.push(format!("{name}{TUNING}"));
     }
-    let rpmbuild = host.tools.get("rpmbuild").cloned().unwrap_or_default();
-    let command = Command::new(rpmbuild)
+    let command = Command::new(host.tool("rpmbuild"))
         .arg("-bb")
         .args(defines(frame).into_iter().flat_map(|(name, value)| ["--define".to_owned(), format!("{name} {value}")]))
         .arg(text(&layout.spec(&spec_file())))
@@ -121,7 +120,7 @@ pub(in crate::plan) fn plan(frame: &Frame<'_>) -> Result<Plan, super::super::Err
         Step::Collect {
             install: Vec::new(),
             update: required,
-            instructions: Instructions::new(Route::Param, &request.templates, more),
+            instructions: Instructions::new(Route::Param, request.mode, &request.templates, more),
         },
     ];
     let kernel = frame.subject.nvr();

@@ -74,7 +74,7 @@ pub(in crate::plan) fn plan(frame: &Frame<'_>, source: &Source) -> Result<Plan, 
     steps.push(Step::Collect {
         install: Vec::new(),
         update: Vec::new(),
-        instructions: Instructions::new(Route::Tree, &request.templates, more),
+        instructions: Instructions::new(Route::Tree, request.mode, &request.templates, more),
     });
     let mut notes: Vec<String> = cheaper(Route::Tree, &frame.routes).into_iter().collect();
     notes.extend(ground.notes());

@@ -1,4 +1,4 @@
-//! The validators of others, which judge what kbuild writes for other programs (`tests/validate.py`).
+//! The validators of others, which judge what kbuild writes for other programs (`tests/validate.py`), and the examples.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,6 +9,11 @@ use super::{missing, repository};
 #[must_use]
 pub(crate) fn require_validators() -> bool {
     python().is_file() || missing("the validators of tests/validators.txt (scripts/test installs them)")
+}
+
+/// A program that came with them.
+pub(crate) fn program(name: &str) -> PathBuf {
+    python().with_file_name(name)
 }
 
 fn python() -> PathBuf {
