@@ -16,6 +16,7 @@ mod host;
 mod ipvs;
 mod machine;
 mod plan;
+mod plot;
 mod preflight;
 mod prepare;
 mod recipes;
