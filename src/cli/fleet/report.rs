@@ -1,7 +1,7 @@
 //! `kbuild fleet report`: one page for people, and the same as data.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::overview::Contents;
 use crate::cli::plot::panel::{self, Line, Panel};
@@ -38,6 +38,7 @@ pub(super) fn run(edge: &Edge, fleet: &Fleet, file: &Path, to: Option<&Path>) ->
     data.push('\n');
     {
         let _lock = lock::directory(&to, true).map_err(crate::pipeline::Error::from)?;
+        [DATA, PAGE].iter().try_for_each(|name| files::sweep(&to, Some(name))).map_err(failed)?;
         files::replace_text(&to.join(DATA), data.as_bytes()).map_err(failed)?;
         files::replace_text(&to.join(PAGE), page.as_bytes()).map_err(failed)?;
     }
@@ -94,12 +95,12 @@ fn pictures(curve: &Curve) -> std::io::Result<Vec<Picture>> {
         loads.map(|(place, load)| line(thousands(*load), &|size| of(size).get(place).copied())).collect()
     };
     let panels = [
-        ("Memory of the table, by bytes of a bucket", memory.collect(), &whole_bytes as &dyn Fn(f64) -> String),
-        ("Connections in a chain, by connections", loads(&|size| &size.chain), &plain),
-        ("Entries looked at for a packet, by connections", loads(&|size| &size.look_up), &plain),
+        ("Memory of the table, by bytes of a bucket", memory.collect(), 2.0, whole_bytes as fn(f64) -> String),
+        ("Mean chain, by connections", loads(&|size| &size.chain), 10.0, plain),
+        ("Mean look-up in entries, by connections", loads(&|size| &size.look_up), 10.0, plain),
     ];
-    let picture = |(title, lines, value): (&str, Vec<Line>, &dyn Fn(f64) -> String)| {
-        let svg = panel::svg(&Panel { lines, marks: &marks, value })?;
+    let picture = |(title, lines, base, value): (&str, Vec<Line>, f64, fn(f64) -> String)| {
+        let svg = panel::svg(&Panel { lines, marks: &marks, base, value: &value })?;
         Ok(Picture { title: title.into(), svg })
     };
     panels.into_iter().map(picture).collect()
@@ -129,7 +130,7 @@ fn whole_bytes(number: f64) -> String {
 }
 
 /// What is said on stdout: how many cells are in which state, and where the page is.
-fn said(report: &Report, page: &PathBuf) -> String {
+fn said(report: &Report, page: &Path) -> String {
     let counts: Vec<String> = report.counts.iter().map(|count| format!("{} {}", count.cells, count.state)).collect();
     let mut text = String::new();
     // Writing to a String does not fail.

@@ -24,6 +24,8 @@ pub(in crate::cli) struct Panel<'a> {
     pub(in crate::cli) lines: Vec<Line>,
     /// Bits that are marked.
     pub(in crate::cli) marks: &'a [u8],
+    /// The base of the scale: values stand at its powers.
+    pub(in crate::cli) base: f64,
     /// How a value is written.
     pub(in crate::cli) value: &'a dyn Fn(f64) -> String,
 }
@@ -77,7 +79,7 @@ fn draw<B: DrawingBackend>(
         .margin(8)
         .x_label_area_size(40)
         .y_label_area_size(62)
-        .build_cartesian_2d(left..end, (lowest..highest * 1.15).log_scale())?;
+        .build_cartesian_2d(left..end, (lowest..highest * 1.15).log_scale().base(panel.base))?;
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -123,7 +125,7 @@ mod tests {
             Line { label: "<1M>".into(), points: vec![(8, 1.0), (20, 100.0)] },
             Line { label: "10M".into(), points: vec![(8, 10.0), (20, 1000.0)] },
         ];
-        let svg = svg(&Panel { lines, marks: &[20], value: &|value| format!("{value}") }).unwrap();
+        let svg = svg(&Panel { lines, marks: &[20], base: 10.0, value: &|value| format!("{value}") }).unwrap();
         assert!(svg.starts_with("<svg aria-hidden"), "{svg}");
         assert!(svg.trim_end().ends_with("</svg>"));
         assert!(svg.contains("&lt;1M&gt;") && !svg.contains("<1M>"));
