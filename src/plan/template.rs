@@ -48,7 +48,8 @@ pub fn page(name: &str, template: &str, values: &impl Serialize) -> Result<Strin
 fn filled(name: &str, template: &str, values: &impl Serialize, escape: AutoEscape) -> Result<String, Error> {
     let failed = |error: minijinja::Error| Error(format!("{error}"));
     let is_page = matches!(escape, AutoEscape::Html);
-    let syntax = SyntaxConfig::builder().keep_trailing_newline(true).trim_blocks(is_page).lstrip_blocks(is_page).build();
+    let syntax =
+        SyntaxConfig::builder().keep_trailing_newline(true).trim_blocks(is_page).lstrip_blocks(is_page).build();
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(move |_| escape.clone());

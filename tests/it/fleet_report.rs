@@ -109,7 +109,10 @@ fn the_page_is_whole_in_a_browser_and_every_link_leads_somewhere() {
     // Every cell is in the matrix and among the cells, with its state.
     let all: BTreeSet<&str> = DONE.into_iter().chain([NEW, FAILED]).collect();
     for (what, expression) in [
-        ("matrix", "[...document.querySelectorAll('.matrix td.cell a')].map(a => document.getElementById(decodeURIComponent(a.hash.slice(1))).querySelector('.name').textContent)"),
+        (
+            "matrix",
+            "[...document.querySelectorAll('.matrix td.cell a')].map(a => document.getElementById(decodeURIComponent(a.hash.slice(1))).querySelector('.name').textContent)",
+        ),
         ("cells", "[...document.querySelectorAll('details.cell .name')].map(name => name.textContent)"),
     ] {
         let found = browser.texts(expression);
@@ -141,9 +144,13 @@ fn data(place: &Place) {
     assert_eq!(data["schema"], 1);
     let cell = |name: &str| data["cells"].as_array().unwrap().iter().find(|cell| cell["name"] == name).unwrap();
     let done = cell(DONE[1]);
-    assert_eq!((&done["state"]["is"], &done["bits"], &done["buckets"]), (&json!("done"), &json!(20), &json!(1_048_576)));
+    assert_eq!(
+        (&done["state"]["is"], &done["bits"], &done["buckets"]),
+        (&json!("done"), &json!(20), &json!(1_048_576))
+    );
     assert_eq!(done["nvr"], "kernel-2.6.32-220.13.1.el6.ipvs_20bit");
-    let levels: Vec<&str> = done["proof"].as_array().unwrap().iter().map(|level| level["is"].as_str().unwrap()).collect();
+    let levels: Vec<&str> =
+        done["proof"].as_array().unwrap().iter().map(|level| level["is"].as_str().unwrap()).collect();
     assert_eq!(levels, ["holds", "holds", "holds", "holds", "none"]);
     assert_eq!((&done["runner"]["engine"], &done["attempt"]), (&json!("GitLab"), &json!(1)));
     assert!(done["seconds"].as_f64().unwrap() > 0.1 && done["cpu-seconds"].as_f64().unwrap() > 0.0);
@@ -179,12 +186,23 @@ fn data(place: &Place) {
 fn links(browser: &mut Chromium) {
     let inside = "[...document.querySelectorAll('a[href^=\"#\"]')].filter(a => !document.getElementById(decodeURIComponent(a.hash.slice(1)))).map(a => a.hash)";
     assert_eq!(browser.texts(inside), [""; 0]);
-    let outside: BTreeSet<String> =
-        browser.texts("[...document.querySelectorAll('a[href]:not([href^=\"#\"])')].map(a => a.href)").into_iter().collect();
+    let outside: BTreeSet<String> = browser
+        .texts("[...document.querySelectorAll('a[href]:not([href^=\"#\"])')].map(a => a.href)")
+        .into_iter()
+        .collect();
     let (server, elsewhere): (Vec<String>, Vec<String>) =
         outside.into_iter().partition(|url| url.starts_with("http://127.0.0.1:"));
     assert_eq!(elsewhere, ["https://ci.example/jobs/7"]);
-    for part in ["/manifest.json", "/logs/04-build.log", "/cell.log", "/INSTALL.md", "/SHA256SUMS", "/provenance.json", ".rpm", "/report.json"] {
+    for part in [
+        "/manifest.json",
+        "/logs/04-build.log",
+        "/cell.log",
+        "/INSTALL.md",
+        "/SHA256SUMS",
+        "/provenance.json",
+        ".rpm",
+        "/report.json",
+    ] {
         assert!(server.iter().any(|url| url.ends_with(part)), "no link to {part}: {server:#?}");
     }
     for url in &server {
@@ -224,7 +242,10 @@ fn seen(browser: &mut Chromium) {
             keep(&picture, &format!("{name}-{scheme}.png"));
             let ([red, green, blue], share) = picture.ground();
             let brightness = (u32::from(red) + u32::from(green) + u32::from(blue)) / 3;
-            assert!(if scheme == "light" { brightness > 220 } else { brightness < 50 }, "{name} {scheme}: {brightness}");
+            assert!(
+                if scheme == "light" { brightness > 220 } else { brightness < 50 },
+                "{name} {scheme}: {brightness}"
+            );
             assert!((0.3..0.97).contains(&share), "{name} {scheme}: {share} of it is nothing");
             let colours: BTreeSet<_> = picture.pixels.iter().collect();
             assert!(colours.len() > 100, "{name} {scheme}: {} colours", colours.len());
@@ -272,7 +293,9 @@ fn a_report_that_is_elsewhere_finds_the_cells_from_there() {
     let hrefs = |dir: &Path| {
         let data: Value = serde_json::from_slice(&fs_err::read(dir.join("report.json")).unwrap()).unwrap();
         let cells = data["cells"].as_array().unwrap().clone();
-        let linked = |cell: &Value| [cell["links"].as_array().unwrap().clone(), cell["packages"].as_array().unwrap().clone()].concat();
+        let linked = |cell: &Value| {
+            [cell["links"].as_array().unwrap().clone(), cell["packages"].as_array().unwrap().clone()].concat()
+        };
         cells.iter().flat_map(linked).map(|link| link["href"].as_str().map(str::to_owned)).collect::<Vec<_>>()
     };
     let found = hrefs(&repository);

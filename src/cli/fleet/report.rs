@@ -87,9 +87,11 @@ fn pictures(curve: &Curve) -> std::io::Result<Vec<Picture>> {
         let points = curve.sizes.iter().filter_map(|size| Some((size.bits.get(), value(size)?)));
         Line { label, points: points.collect() }
     };
-    let memory = curve.kinds.iter().enumerate().map(|(place, kind)| {
-        line(format!("{} B", kind.bytes), &|size| size.bytes.get(place).copied().map(real))
-    });
+    let memory = curve
+        .kinds
+        .iter()
+        .enumerate()
+        .map(|(place, kind)| line(format!("{} B", kind.bytes), &|size| size.bytes.get(place).copied().map(real)));
     let loads = |of: &dyn Fn(&Size) -> &[f64]| -> Vec<Line> {
         let loads = curve.connections.iter().enumerate();
         loads.map(|(place, load)| line(thousands(*load), &|size| of(size).get(place).copied())).collect()
@@ -124,7 +126,11 @@ fn real(number: u64) -> f64 {
     number as f64
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a label of an axis, which is above nought")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a label of an axis, which is above nought"
+)]
 fn whole_bytes(number: f64) -> String {
     bytes(number.round() as u64)
 }

@@ -48,7 +48,8 @@ pub(in crate::cli) fn svg(panel: &Panel<'_>) -> io::Result<String> {
     let mut text = String::new();
     draw(&SVGBackend::with_string(&mut text, SIZE).into_drawing_area(), panel)
         .map_err(|error| io::Error::other(error.to_string()))?;
-    let mut colours = vec![(TEXT, "currentColor".to_owned()), (MUTED, "var(--muted)".into()), (THIN, "var(--line)".into())];
+    let mut colours =
+        vec![(TEXT, "currentColor".to_owned()), (MUTED, "var(--muted)".into()), (THIN, "var(--line)".into())];
     colours.extend((0..CURVES).map(|curve| (colour(curve), format!("var(--curve-{curve})"))));
     for (RGBColor(red, green, blue), name) in colours {
         text = text.replace(&format!("\"#{red:02X}{green:02X}{blue:02X}\""), &format!("\"{name}\""));

@@ -76,10 +76,7 @@ mod tests {
                 "rpm -i \\\n    kernel-1-1.el6.x86_64.rpm \\\n    kernel-devel-1-1.el6.x86_64.rpm",
             ]
         );
-        assert_eq!(
-            kernel.roll_back,
-            ["grubby --set-default=/boot/vmlinuz-EARLIER && reboot\nrpm -e kernel-1-1.el6"]
-        );
+        assert_eq!(kernel.roll_back, ["grubby --set-default=/boot/vmlinuz-EARLIER && reboot\nrpm -e kernel-1-1.el6"]);
         assert_eq!(of_route(Route::Module).roll_back, ["rpm -e kernel-1-1.el6"]);
         let param = of_route(Route::Param);
         assert_eq!(param.roll_back, ["rpm -e kernel-ipvs"]);
@@ -88,7 +85,8 @@ mod tests {
 
     #[test]
     fn fenced_blocks_of_other_templates_are_found_too() {
-        let commands = of("Do\n```sh\ndnf install ./a.rpm\n\nreboot\n```\nand\n\n```\nls\n```\nor ```\n    dnf remove a\n");
+        let commands =
+            of("Do\n```sh\ndnf install ./a.rpm\n\nreboot\n```\nand\n\n```\nls\n```\nor ```\n    dnf remove a\n");
         assert_eq!(commands.install, ["dnf install ./a.rpm\n\nreboot"]);
         assert_eq!(of("Nothing.\n\n    ls\n"), Commands::default());
         assert_eq!(of("    yum remove a\n").roll_back, ["yum remove a"]);

@@ -214,15 +214,26 @@ impl Entry {
     pub fn new(cell: &Cell, state: State, command: String, found: Found, dir: &Path, way: Option<&str>) -> Self {
         let Found { record, manifest, instructions, names } = found;
         // One that was refused at once left the manifest of an earlier attempt, which says nothing of it.
-        let manifest = manifest.filter(|manifest| record.as_ref().is_some_and(|record| manifest.started >= record.started));
+        let manifest =
+            manifest.filter(|manifest| record.as_ref().is_some_and(|record| manifest.started >= record.started));
         let href = |name: &str| way.map(|way| format!("{way}{}", link::encoded(name.as_bytes())));
         let arch = cell.arch.clone().or_else(|| Some(manifest.as_ref()?.request.arch.clone()));
         let times = manifest.as_ref().and_then(|manifest| manifest.times.as_ref());
         let stages = times.map(|times| times.stages.as_slice()).unwrap_or_default();
-        let packages: Vec<Package> = manifest.iter().flat_map(|manifest| &manifest.files).filter(|file| file.name.ends_with(".rpm")).map(|file| {
-            let is_there = names.contains(&file.name);
-            Package { name: file.name.clone(), bytes: file.size, sha256: file.sha256.clone(), href: href(&file.name).filter(|_| is_there) }
-        }).collect();
+        let packages: Vec<Package> = manifest
+            .iter()
+            .flat_map(|manifest| &manifest.files)
+            .filter(|file| file.name.ends_with(".rpm"))
+            .map(|file| {
+                let is_there = names.contains(&file.name);
+                Package {
+                    name: file.name.clone(),
+                    bytes: file.size,
+                    sha256: file.sha256.clone(),
+                    href: href(&file.name).filter(|_| is_there),
+                }
+            })
+            .collect();
         let is_built = manifest.as_ref().is_some_and(|manifest| manifest.status == Status::Done);
         Self {
             name: cell.name.clone(),

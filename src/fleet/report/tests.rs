@@ -1,3 +1,5 @@
+//! What the report makes of records and manifests, and the page of that.
+
 use super::super::cell::Source;
 use super::super::record::{Record, Status as Ended};
 use super::entry::{Found, Standing};
@@ -70,7 +72,9 @@ fn found(record: Record, manifest: Manifest) -> Found {
     Found {
         record: Some(record),
         manifest: Some(manifest),
-        instructions: Some("# How\n\n    rpm -i \\\n        kernel-1.x86_64.rpm\n\nBack:\n\n    rpm -e kernel-1\n".into()),
+        instructions: Some(
+            "# How\n\n    rpm -i \\\n        kernel-1.x86_64.rpm\n\nBack:\n\n    rpm -e kernel-1\n".into(),
+        ),
         names: ["manifest.json", "cell.log", "logs/04-build.log", "logs/01-verify.log", "kernel-1.x86_64.rpm", "x"]
             .map(str::to_owned)
             .into(),
@@ -104,8 +108,7 @@ fn an_entry_says_what_record_and_manifest_say() {
     let cell = cell("g", "2.6.32-1.el6", 20, "kernel");
     let entry = entry(&cell, State::Done, found(record(&cell, Ended::Done), manifest(Status::Done)));
     let standing: Vec<Standing> = entry.proof.iter().map(|level| level.is).collect();
-    let expected =
-        [Standing::Holds, Standing::None, Standing::Differs, Standing::NotChecked, Standing::None];
+    let expected = [Standing::Holds, Standing::None, Standing::Differs, Standing::NotChecked, Standing::None];
     assert_eq!(standing, expected);
     assert_eq!(entry.proof[2].differs, ["other: expected 20, found 18"]);
     assert_eq!(entry.proof[3].not_checked, ["debug: no such section"]);
@@ -167,9 +170,17 @@ fn rows_are_releases_by_group_and_columns_are_sizes() {
         .collect();
     assert_eq!(
         rows,
-        [("b", "1-1.el6", "kernel", 2), ("b", "1-1.el6", "param", 1), ("b", "2-1.el6", "kernel", 1), ("a", "1-1.el6", "kernel", 1)]
+        [
+            ("b", "1-1.el6", "kernel", 2),
+            ("b", "1-1.el6", "param", 1),
+            ("b", "2-1.el6", "kernel", 1),
+            ("a", "1-1.el6", "kernel", 1)
+        ]
     );
-    assert_eq!(matrix.rows[0].cells, [Some("b-1-1.el6-18-kernel".to_owned()), Some("b-1-1.el6-20-kernel".into()), None]);
+    assert_eq!(
+        matrix.rows[0].cells,
+        [Some("b-1-1.el6-18-kernel".to_owned()), Some("b-1-1.el6-20-kernel".into()), None]
+    );
 }
 
 #[test]
@@ -217,11 +228,16 @@ fn what_comes_from_outside_is_escaped() {
 
 #[test]
 fn the_page_has_every_cell_and_nothing_from_elsewhere() {
-    let cells = [cell("a", "1-1.el6", 18, "kernel"), cell("a", "1-1.el6", 20, "kernel"), cell("b", "1-1.el6", 20, "param")];
+    let cells =
+        [cell("a", "1-1.el6", 18, "kernel"), cell("a", "1-1.el6", 20, "kernel"), cell("b", "1-1.el6", 20, "param")];
     let entries = vec![
         entry(&cells[0], State::Done, found(record(&cells[0], Ended::Done), manifest(Status::Done))),
         entry(&cells[1], State::New, Found::default()),
-        entry(&cells[2], State::Lost { file: "a.rpm".into() }, found(record(&cells[2], Ended::Done), manifest(Status::Done))),
+        entry(
+            &cells[2],
+            State::Lost { file: "a.rpm".into() },
+            found(record(&cells[2], Ended::Done), manifest(Status::Done)),
+        ),
     ];
     let report = report(&cells, entries);
     let counts: Vec<_> = report.counts.iter().map(|count| (count.state.as_str(), count.cells)).collect();

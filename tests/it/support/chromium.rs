@@ -101,7 +101,8 @@ impl Chromium {
         }
         self.to.write_all(format!("{message}\0").as_bytes()).unwrap();
         let asked = self.asked;
-        let mut answer = self.message(PATIENCE, |message| message["id"] == asked).unwrap_or_else(|| panic!("no answer: {method}"));
+        let mut answer =
+            self.message(PATIENCE, |message| message["id"] == asked).unwrap_or_else(|| panic!("no answer: {method}"));
         assert_eq!(answer["error"], Value::Null, "{method}");
         answer["result"].take()
     }
@@ -172,8 +173,12 @@ impl Chromium {
             let params = &event["params"];
             let (is_one, text) = match event["method"].as_str()? {
                 "Runtime.exceptionThrown" => (true, &params["exceptionDetails"]),
-                "Runtime.consoleAPICalled" => (["error", "warning", "assert"].contains(&params["type"].as_str()?), &params["args"]),
-                "Log.entryAdded" => (["error", "warning"].contains(&params["entry"]["level"].as_str()?), &params["entry"]),
+                "Runtime.consoleAPICalled" => {
+                    (["error", "warning", "assert"].contains(&params["type"].as_str()?), &params["args"])
+                }
+                "Log.entryAdded" => {
+                    (["error", "warning"].contains(&params["entry"]["level"].as_str()?), &params["entry"])
+                }
                 _ => return None,
             };
             is_one.then(|| text.to_string())
