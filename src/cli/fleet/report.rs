@@ -97,9 +97,9 @@ fn pictures(curve: &Curve) -> std::io::Result<Vec<Picture>> {
         loads.map(|(place, load)| line(thousands(*load), &|size| of(size).get(place).copied())).collect()
     };
     let panels = [
-        ("Memory of the table, by bytes of a bucket", memory.collect(), 2.0, whole_bytes as fn(f64) -> String),
+        ("Memory, by bytes of a bucket", memory.collect(), 2.0, whole_bytes as fn(f64) -> String),
         ("Mean chain, by connections", loads(&|size| &size.chain), 10.0, plain),
-        ("Mean look-up in entries, by connections", loads(&|size| &size.look_up), 10.0, plain),
+        ("Mean look-up, by connections", loads(&|size| &size.look_up), 10.0, plain),
     ];
     let picture = |(title, lines, base, value): (&str, Vec<Line>, f64, fn(f64) -> String)| {
         let svg = panel::svg(&Panel { lines, marks: &marks, base, value: &value })?;
@@ -132,7 +132,7 @@ fn real(number: u64) -> f64 {
     reason = "a label of an axis, which is above nought"
 )]
 fn whole_bytes(number: f64) -> String {
-    bytes(number.round() as u64)
+    bytes(number.round() as u64).replace(".0 ", " ")
 }
 
 /// What is said on stdout: how many cells are in which state, and where the page is.

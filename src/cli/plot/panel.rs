@@ -8,7 +8,9 @@ use plotters::prelude::*;
 use super::{FONT, register_font};
 
 /// Size of the picture in pixels; a page shows it as large as it likes.
-const SIZE: (u32, u32) = (460, 320);
+const SIZE: (u32, u32) = (400, 300);
+/// Size of its letters, as plotters counts it.
+const LETTERS: i32 = 17;
 /// How many colours a page has for lines: `--curve-0` and so on.
 const CURVES: u8 = 4;
 /// A stand-in for the colour of the page's text.
@@ -72,15 +74,16 @@ fn draw<B: DrawingBackend>(
     let last = points().map(|(bits, _)| *bits).max().unwrap_or(20);
     let lowest = points().map(|(_, value)| *value).fold(f64::INFINITY, f64::min);
     let highest = points().map(|(_, value)| *value).fold(0.0, f64::max);
-    let (lowest, highest) = if lowest < highest { (lowest, highest) } else { (1.0, 10.0) };
+    // A little below, so that a power of the base that is almost reached has its line.
+    let (lowest, highest) = if lowest < highest { (lowest * 0.9, highest * 1.15) } else { (1.0, 10.0) };
     let (left, right) = (f64::from(first), f64::from(last));
     // Room for the words at the ends of the lines.
-    let end = right + (right - left).max(1.0) * 0.16;
+    let end = right + (right - left).max(1.0) * 0.2;
     let mut chart = ChartBuilder::on(area)
         .margin(8)
-        .x_label_area_size(40)
-        .y_label_area_size(62)
-        .build_cartesian_2d(left..end, (lowest..highest * 1.15).log_scale().base(panel.base))?;
+        .x_label_area_size(44)
+        .y_label_area_size(66)
+        .build_cartesian_2d(left..end, (lowest..highest).log_scale().base(panel.base))?;
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -92,12 +95,12 @@ fn draw<B: DrawingBackend>(
         .axis_style(MUTED)
         .bold_line_style(THIN)
         .light_line_style(TRANSPARENT)
-        .label_style((FONT, 14).into_font().color(&TEXT))
-        .axis_desc_style((FONT, 14).into_font().color(&TEXT))
+        .label_style((FONT, LETTERS).into_font().color(&TEXT))
+        .axis_desc_style((FONT, LETTERS).into_font().color(&TEXT))
         .draw()?;
     for mark in panel.marks {
         let bits = f64::from(*mark);
-        let line = DashedLineSeries::new([(bits, lowest), (bits, highest * 1.15)], 5, 4, MUTED.stroke_width(1));
+        let line = DashedLineSeries::new([(bits, lowest), (bits, highest)], 5, 4, MUTED.stroke_width(1));
         chart.draw_series(line)?;
     }
     for (line, number) in panel.lines.iter().zip(0..) {
@@ -107,11 +110,26 @@ fn draw<B: DrawingBackend>(
         let marked = line.points.iter().filter(|(bits, _)| panel.marks.contains(bits));
         let dots = marked.map(|(bits, value)| Circle::new((f64::from(*bits), *value), 4, colour.filled()));
         chart.draw_series(dots)?;
-        if let Some((bits, value)) = points().next_back() {
-            let style = (FONT, 14).into_font().color(&colour);
-            let end = EmptyElement::at((bits, value)) + Text::new(line.label.clone(), (6, -7), style);
-            chart.draw_series([end])?;
-        }
+    }
+    // Words that would stand on each other are moved apart.
+    let mut ends: Vec<_> = panel
+        .lines
+        .iter()
+        .zip(0..)
+        .filter_map(|(line, number)| Some((line, colour(number), line.points.last().copied()?)))
+        .map(|(line, colour, (bits, value))| {
+            let point = (f64::from(bits), value);
+            (chart.backend_coord(&point).1, point, &line.label, colour)
+        })
+        .collect();
+    ends.sort_by_key(|(height, ..)| std::cmp::Reverse(*height));
+    let mut free = i32::MAX;
+    for (height, point, label, colour) in ends {
+        let at = height.min(free);
+        free = at - LETTERS;
+        let style = (FONT, LETTERS).into_font().color(&colour);
+        let word = EmptyElement::at(point) + Text::new(label.clone(), (7, at - height - LETTERS / 2), style);
+        chart.draw_series([word])?;
     }
     area.present()
 }

@@ -138,7 +138,7 @@ pub enum Standing {
     Differs,
     /// Something could not be looked at; never counts as passed.
     NotChecked,
-    /// It is no part of such a build.
+    /// Nothing was looked at: it is no part of such a build, or that did not get so far.
     None,
 }
 
@@ -150,7 +150,7 @@ impl Standing {
             Self::Holds => "holds",
             Self::Differs => "differs",
             Self::NotChecked => "not checked",
-            Self::None => "not part of this build",
+            Self::None => "not looked at",
         }
     }
 }

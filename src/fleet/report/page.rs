@@ -217,10 +217,10 @@ fn sums(report: &Report, units: &Units<'_>) -> Vec<Fact> {
     let sums = &report.sums;
     let mut facts = vec![
         Fact { name: "packages", value: format!("{}, {}", grouped(sums.packages as u64), (units.bytes)(sums.bytes)) },
-        Fact { name: "time, one after the other", value: units.seconds(sums.seconds) },
+        Fact { name: "time in all", value: units.seconds(sums.seconds) },
     ];
     if sums.cpu_seconds > 0.0 {
-        facts.push(Fact { name: "time of processors", value: units.seconds(sums.cpu_seconds) });
+        facts.push(Fact { name: "processor time", value: units.seconds(sums.cpu_seconds) });
     }
     if let Some(cached) = cached(sums.hits, sums.misses, Some(sums.put_back)) {
         facts.push(Fact { name: "compile cache", value: cached });

@@ -165,8 +165,9 @@ fn facts(entry: &Entry, units: &Units<'_>) -> Vec<Fact> {
         }),
     );
     add("time", entry.seconds.map(|seconds| units.seconds(seconds)));
-    add("time of processors", entry.cpu_seconds.map(|seconds| units.seconds(seconds)));
-    let stages = entry.stages.iter().map(|stage| {
+    add("processor time", entry.cpu_seconds.map(|seconds| units.seconds(seconds)));
+    // What would be shown as nought is left out.
+    let stages = entry.stages.iter().filter(|stage| stage.taken || stage.seconds >= 0.05).map(|stage| {
         let taken = if stage.taken { ", taken from an earlier run" } else { "" };
         format!("{} {}{taken}", stage.stage, units.seconds(stage.seconds))
     });
