@@ -30,7 +30,7 @@ declare -A debian=(
     [toy]="rpm bzip2 cpio gcc libc6-dev make patch perl xz-utils"
     [kernel]="bc bison flex kmod libelf-dev libssl-dev openssl linux-headers-amd64 linux-image-amd64"
     [boot]="qemu-system-x86 busybox-static"
-    [test]="ccache createrepo-c distcc dnf faketime gnupg gnupg1 kmod nginx-light openssl python3-venv redis-server rpmlint shellcheck"
+    [test]="ccache chromium createrepo-c distcc dnf faketime gnupg gnupg1 kmod nginx-light openssl python3-venv redis-server rpmlint shellcheck"
     [container]="buildah debootstrap"
     [bare]="debootstrap"
     [package]="groff-base"
@@ -98,6 +98,7 @@ not_in_el() {
     if [[ " $* " = *" test "* ]]; then
         { command -v ccache && command -v distccd; } > /dev/null || without+=$'\n    ccache and distcc: they are in EPEL'
         command -v gpg1 > /dev/null || without+=$'\n    gnupg1, which makes signatures of version 3: it is in EPEL'
+        command -v chromium > /dev/null || without+=$'\n    Chromium, as `chromium` on PATH: it is in EPEL'
     fi
     if [[ " $* " = *" boot "* ]]; then
         command -v busybox > /dev/null || without+=$'\n    a statically linked busybox: put one on PATH'

@@ -17,6 +17,7 @@ mod ipvs;
 mod machine;
 mod man;
 mod plan;
+mod plot;
 mod preflight;
 mod prepare;
 mod recipes;

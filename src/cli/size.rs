@@ -1,12 +1,12 @@
 //! `kbuild size`: how large the table should be.
 
 mod load;
-mod plot;
 mod text;
 
 use serde::Serialize;
 
 use super::args::size::{KernelArgument, Size};
+use super::plot::sizing as plot;
 use super::render::Format;
 use super::{Edge, Output};
 use crate::error::Error;

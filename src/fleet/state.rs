@@ -77,12 +77,19 @@ impl State {
     pub fn of(cell: &Cell, inputs: &Inputs, out: &Path) -> Self {
         let dir = cell.out(out);
         let Some(record) = Record::read(&dir) else { return Self::New };
+        let manifest = if record.status == Status::Done { Manifest::read(&dir) } else { None };
+        Self::judged(&record, manifest.as_ref(), inputs, &dir)
+    }
+
+    /// Returns how far a cell is whose record and manifest are in a directory.
+    #[must_use]
+    pub fn judged(record: &Record, manifest: Option<&Manifest>, inputs: &Inputs, dir: &Path) -> Self {
         let what = record.inputs.differences(inputs);
-        match record.status {
+        match &record.status {
             _ if !what.is_empty() => Self::Changed { what },
             Status::Running | Status::Interrupted { .. } => Self::Begun,
-            Status::Failed { exit_code, error } => Self::Failed { exit_code, error },
-            Status::Done => match missing(&dir) {
+            Status::Failed { exit_code, error } => Self::Failed { exit_code: *exit_code, error: error.clone() },
+            Status::Done => match missing(manifest, dir) {
                 Some(file) => Self::Lost { file },
                 None => Self::Done,
             },
@@ -91,8 +98,8 @@ impl State {
 }
 
 /// Returns a result that the manifest names and that is not there with its size, if there is one.
-fn missing(dir: &Path) -> Option<String> {
-    let Some(manifest) = Manifest::read(dir).filter(|manifest| manifest.status == Outcome::Done) else {
+fn missing(manifest: Option<&Manifest>, dir: &Path) -> Option<String> {
+    let Some(manifest) = manifest.filter(|manifest| manifest.status == Outcome::Done) else {
         return Some("manifest.json".into());
     };
     let is_there = |name: &str, size: u64| fs_err::metadata(dir.join(name)).is_ok_and(|found| found.len() == size);

@@ -4,7 +4,7 @@
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 
 /// Why a template gives no text: what is wrong, and in which line.
@@ -33,10 +33,27 @@ pub(super) fn folded(text: &str, width: usize) -> String {
 /// # Errors
 /// It is no template, or names a value that there is not.
 pub fn fill(name: &str, template: &str, values: &impl Serialize) -> Result<String, Error> {
+    filled(name, template, values, AutoEscape::None)
+}
+
+/// Fills values into a page of HTML: what they hold is escaped, unless the template calls it `safe`. A line with nothing but a tag of
+/// the template's leaves no line behind.
+///
+/// # Errors
+/// As [`fill`].
+pub fn page(name: &str, template: &str, values: &impl Serialize) -> Result<String, Error> {
+    filled(name, template, values, AutoEscape::Html)
+}
+
+fn filled(name: &str, template: &str, values: &impl Serialize, escape: AutoEscape) -> Result<String, Error> {
     let failed = |error: minijinja::Error| Error(format!("{error}"));
+    let is_page = matches!(escape, AutoEscape::Html);
+    let syntax =
+        SyntaxConfig::builder().keep_trailing_newline(true).trim_blocks(is_page).lstrip_blocks(is_page).build();
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build().map_err(failed)?);
+    environment.set_auto_escape_callback(move |_| escape.clone());
+    environment.set_syntax(syntax.map_err(failed)?);
     environment.add_template(name, template).map_err(failed)?;
     environment.get_template(name).map_err(failed)?.render(Value::from(Serde(values))).map_err(failed)
 }
@@ -44,6 +61,17 @@ pub fn fill(name: &str, template: &str, values: &impl Serialize) -> Result<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_escapes_what_is_filled_in_and_a_text_does_not() {
+        let values = std::collections::BTreeMap::from([("x", "<script>\"&'")]);
+        let template = "<p title=\"{{ x }}\">\n    {% if x %}\n{{ x }}\n    {% endif %}\n{{ x|safe }}\n";
+        let escaped = "&lt;script&gt;&quot;&amp;&#x27;";
+        let expected = format!("<p title=\"{escaped}\">\n{escaped}\n<script>\"&'\n");
+        assert_eq!(page("x", template, &values).unwrap(), expected);
+        assert_eq!(fill("x.html", "{{ x }}", &values).unwrap(), "<script>\"&'");
+        assert!(page("x", "{{ y }}", &values).is_err());
+    }
 
     #[test]
     fn lines_are_broken_at_blanks() {

@@ -1,6 +1,7 @@
 //! What the tests share: a place of their own, kbuild in it, the toy kernel, stand-ins for programs, accounts.
 
 pub(crate) mod built;
+pub(crate) mod chromium;
 pub(crate) mod chroot;
 pub(crate) mod daemon;
 pub(crate) mod distribution;

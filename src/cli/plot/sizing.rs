@@ -1,4 +1,4 @@
-//! The curve as a picture. The only user of plotters; the font is built in, so a machine without fonts will do.
+//! The curve of `kbuild size` as a picture.
 
 use std::io;
 use std::path::Path;
@@ -6,13 +6,12 @@ use std::path::Path;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use super::{FONT, register_font};
 use crate::ipvs::size::Sizing;
 use crate::sys::files;
 
 /// Size of the picture in pixels.
 const SIZE: (u32, u32) = (960, 600);
-/// The name under which the built-in font is registered, and which SVG asks of whoever shows it.
-const FONT: &str = "sans-serif";
 const EXPECTED: RGBColor = RGBColor(0x1f, 0x5f, 0xa8);
 const ACTUAL: RGBColor = RGBColor(0xc8, 0x40, 0x20);
 const MEMORY: RGBColor = RGBColor(0x80, 0x80, 0x80);
@@ -22,11 +21,8 @@ const ADVICE: RGBColor = RGBColor(0x2a, 0x8a, 0x3a);
 ///
 /// # Errors
 /// The file cannot be written.
-pub(super) fn write(path: &Path, sizing: &Sizing) -> io::Result<()> {
-    // SVG names the font and leaves its shapes to whoever shows it, but the words must be measured for both. This fails
-    // only for what is no font.
-    plotters::style::register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
-        .map_err(|_| io::Error::other("the built-in font is damaged"))?;
+pub(in crate::cli) fn write(path: &Path, sizing: &Sizing) -> io::Result<()> {
+    register_font()?;
     let bytes = if path.extension().is_some_and(|ending| ending == "png") { png(sizing)? } else { svg(sizing)? };
     files::replace_text(path, &bytes)
 }
