@@ -2,7 +2,7 @@
 //!
 //! Strict: a value that there is not is an error, with the template's name and the line.
 
-use minijinja::syntax::SyntaxConfig;
+use minijinja::syntax::{SyntaxConfig, SyntaxConfigBuilder};
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::Serialize;
@@ -33,10 +33,30 @@ pub(super) fn folded(text: &str, width: usize) -> String {
 /// # Errors
 /// It is no template, or names a value that there is not.
 pub(super) fn fill(name: &str, template: &str, values: &impl Serialize) -> Result<String, Error> {
+    filled(name, template, values, SyntaxConfig::builder().keep_trailing_newline(true))
+}
+
+/// Fills values into a template of a text in which braces and percent signs have a meaning of their own, such as a workflow or a
+/// script of a shell: `<< value >>`, and `<% if … %>` on lines that leave nothing behind.
+///
+/// # Errors
+/// As [`fill`].
+pub(crate) fn fill_angled(name: &str, template: &str, values: &impl Serialize) -> Result<String, Error> {
+    let mut syntax = SyntaxConfig::builder();
+    syntax.variable_delimiters("<<", ">>").block_delimiters("<%", "%>").comment_delimiters("<#", "#>");
+    filled(name, template, values, syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true))
+}
+
+fn filled(
+    name: &str,
+    template: &str,
+    values: &impl Serialize,
+    syntax: &SyntaxConfigBuilder,
+) -> Result<String, Error> {
     let failed = |error: minijinja::Error| Error(format!("{error}"));
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build().map_err(failed)?);
+    environment.set_syntax(syntax.build().map_err(failed)?);
     environment.add_template(name, template).map_err(failed)?;
     environment.get_template(name).map_err(failed)?.render(Value::from(Serde(values))).map_err(failed)
 }
@@ -44,6 +64,15 @@ pub(super) fn fill(name: &str, template: &str, values: &impl Serialize) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn braces_are_left_alone_between_angles() {
+        let values = serde_json::json!({ "names": ["a", "b"], "none": false });
+        let text = "${{ x }} {% y %}\n  <% for name in names %>\n  - << name >>\n  <% endfor %>\n<% if none %>\nno\n<% endif %>\nend\n";
+        assert_eq!(fill_angled("t", text, &values).unwrap(), "${{ x }} {% y %}\n  - a\n  - b\nend\n");
+        let error = fill_angled("t", "a\n<< other >>\n", &values).unwrap_err().to_string();
+        assert!(error.contains("t:2"), "{error}");
+    }
 
     #[test]
     fn lines_are_broken_at_blanks() {
