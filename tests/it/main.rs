@@ -22,6 +22,7 @@ mod failures;
 mod families;
 mod fetch;
 mod fleet;
+mod fleet_engines;
 mod gate;
 mod host;
 mod hostile;
