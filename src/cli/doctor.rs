@@ -9,9 +9,9 @@ use super::vouch::Judged;
 use super::{Edge, Output, fetch, machine, preflight, prepare, vouch};
 use crate::error::Error;
 use crate::event::Stage;
-use crate::pipeline::{self, measured};
+use crate::pipeline;
 use crate::plan::host::Builder;
-use crate::plan::preflight::{Judgement, Ready, Subject};
+use crate::plan::preflight::{Judgement, Measured, Ready, Subject};
 use crate::plan::source::{kept_of_tree, wanted, wanted_of_tree};
 use crate::plan::{self, Route, Source, build_requires};
 use crate::recipe::Recipe;
@@ -71,7 +71,7 @@ fn judge(
         texts: source.map_or(&none, |source| &source.texts),
         tree: source.map_or(&none, |source| &source.tree),
     };
-    let key = measured::key(&recipe.name, profile, &facts.arch);
+    let key = Measured::kind(&recipe.name, profile, &facts.arch);
     let people = machine::people(facts, &builder);
     Ok(plan::preflight::judge(&preflight::look(facts, work, args.jobs, people, Some(key)), &ready, &subject))
 }

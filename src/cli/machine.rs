@@ -1,6 +1,6 @@
 //! The machine and its accounts and directories, as far as a request is about them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::args::Build;
 use super::{preflight, prepare, signing};

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::pipeline::measured;
 use crate::plan::host::Host;
 use crate::plan::preflight::{
-    self, Container, Finding, Installed, Judgement, NAMESAKES, People, Ready, Room, Subject, Survey, Weight,
+    self, Container, Finding, Installed, Judgement, Measured, NAMESAKES, People, Ready, Room, Subject, Survey, Weight,
 };
 use crate::plan::{Plan, Request, Route, Source, build_requires};
 use crate::recipe::Recipe;

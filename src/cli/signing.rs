@@ -1,6 +1,6 @@
 //! Which key modules are signed with: the one that was named, or the one that a work directory keeps.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::args::signing::Signing;
 use super::prepare::absolute;

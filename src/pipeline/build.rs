@@ -19,6 +19,9 @@ use crate::proof::Finding;
 use crate::sys::exec::{self, End, Flow, Moment};
 use crate::times::Cache;
 
+/// What rpmbuild says when it removes its trees, which is done here instead.
+const CLEANING: &str = "Executing(rmbuild): kbuild";
+
 pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> Result<(), Error> {
     tools(context.manifest, command);
     let layout = &context.plan.layout;
@@ -43,7 +46,10 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         When::AtTheEnd => None,
     };
     let is_kept = context.manner.compiling.trees && compilers.is_some();
-    let command = &if is_kept { finished::kept(masked) } else { masked.clone() };
+    let (command, is_ours) = &match gate.moment {
+        When::BeforeBuild => finished::kept(masked),
+        When::AtTheEnd => (masked.clone(), false),
+    };
     reporter.report(&Event::Exec { command: command.to_string() });
     let end = exec::watch(command, context.cancel, |moment| match moment {
         Moment::Started(group) => {
@@ -83,6 +89,15 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         }
     })?;
     tell_cache(context, compilers);
+    if end == End::Exit(0) && gate.moment == When::BeforeBuild {
+        progress.line(CLEANING);
+        if *is_ours {
+            finished::clean(&context.plan.layout, is_kept)?;
+        }
+        if is_kept {
+            finished::share(context, command);
+        }
+    }
     context.stopwatch.parts(progress.parts());
     if gate.moment == When::AtTheEnd && end == End::Exit(0) {
         resolved = at_the_end(context, gate)?;
@@ -110,10 +125,6 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     if resolved.is_empty() {
         // A spec without %build, or an rpmbuild that announces it otherwise: nothing was checked, and it says so.
         return Err(gated(gate, gate::check(gate, Path::new("")), &layout.sources()));
-    }
-    if is_kept {
-        finished::clean(&context.plan.layout)?;
-        finished::share(context, command);
     }
     signing::settle(context);
     progress.count();

@@ -70,22 +70,29 @@ pub(super) fn keep(
     Ok(())
 }
 
-/// Returns rpmbuild's command so that it leaves its trees where they are: since 4.16 it removes them at the end of a build unless
-/// it is told `--noclean`, which its predecessors for el6 and before do not know.
-pub(super) fn kept(command: &Command) -> Command {
+/// Returns rpmbuild's command so that it leaves its trees where they are, and whether that is so: since 4.16 it removes them at the end of a
+/// build unless it is told `--noclean`, which its predecessors for el6 and before do not know.
+pub(super) fn kept(command: &Command) -> (Command, bool) {
     let help = exec::read(&Command::new(&command.program).arg("--help").with_env(command.env.clone()));
     let mut command = command.clone();
-    if help.is_ok_and(|help| help.contains(NOCLEAN)) {
+    let is_known = help.is_ok_and(|help| help.contains(NOCLEAN));
+    if is_known {
         command.args.insert(command.args.len().min(1), NOCLEAN.into());
     }
-    command
+    (command, is_known)
 }
 
 const NOCLEAN: &str = "--noclean";
 
-/// Does instead what the spec's `%clean` does, which is left out then, too.
-pub(super) fn clean(layout: &Layout) -> Result<(), Error> {
-    files::remove_tree(&layout.buildroot()).map_err(failed)
+/// Does instead what the spec's `%clean` does, which is left out then, too, and what rpmbuild does with its trees unless they are kept: by as
+/// many threads as there are processors.
+pub(super) fn clean(layout: &Layout, is_kept: bool) -> Result<(), Error> {
+    files::remove_at_once(&layout.buildroot()).map_err(failed)?;
+    if is_kept {
+        return Ok(());
+    }
+    files::remove_at_once(&layout.build()).map_err(failed)?;
+    fs_err::create_dir_all(layout.build()).map_err(failed)
 }
 
 /// Puts what others can take of the trees into the shared storage, if there is one and it has not been taken from there. That

@@ -91,10 +91,11 @@ impl Fingerprint {
         let [work, trees] = [&layout.work, layout.trees()].map(text);
         let varies = |name: &str| name.starts_with(EDIT) || [OPTIONS, MODE, SIGNED].contains(&name);
         let common = self.0.iter().filter(|(name, _)| !varies(name));
+        let (work, trees) = (&work, &trees);
         let lines = common.flat_map(|(name, value)| {
             // Who builds is in no package.
             let lines = value.lines().filter(|line| !line.starts_with("USER=") && !line.starts_with("LOGNAME="));
-            lines.map(move |line| format!("{name}={}", line.replace(&work, "{work}").replace(&trees, "{trees}")))
+            lines.map(move |line| format!("{name}={}", line.replace(work, "{work}").replace(trees, "{trees}")))
         });
         let lines: Vec<String> = lines.collect();
         digest::sha256(lines.join("\n").as_bytes())

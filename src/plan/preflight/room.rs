@@ -25,7 +25,7 @@ struct Need {
 
 /// What a build takes if its trees are in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Takes {
+pub(in crate::plan) struct Takes {
     /// Bytes of the trees.
     pub bytes: u64,
     /// Files in them.

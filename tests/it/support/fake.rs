@@ -103,10 +103,10 @@ impl Fake {
             .collect()
     }
 
-    /// Returns the calls that were more than the question for the version.
+    /// Returns the calls that were more than the question for the version, or for what it knows.
     pub(crate) fn builds(&self) -> Vec<Call> {
         let mut calls = self.calls();
-        calls.retain(|call| call.args != ["--version"]);
+        calls.retain(|call| call.args != ["--version"] && call.args != ["--help"]);
         calls
     }
 }
