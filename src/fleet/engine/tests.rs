@@ -195,7 +195,7 @@ fn a_pod_must_have_what_the_fleet_is_made_from() {
     let out = Wanted { image: Some("i"), out: Some("here"), ..wanted(&overview) };
     assert_eq!(text(Document::Kubernetes, &out), Err(Error::Out { out: "here".into() }));
     let at = Wanted { image: Some("i"), out: Some("/srv/a b"), ..wanted(&overview) };
-    has(&text(Document::Kubernetes, &at).unwrap(), &["- \"/srv/a b\"", "mountPath: \"/srv/a b\""]);
+    has(&text(Document::Kubernetes, &at).unwrap(), &["- /srv/a b", "mountPath: /srv/a b"]);
     let long = "#".repeat(1_000_001);
     let large = Wanted { image: Some("i"), text: &long, ..wanted(&overview) };
     assert!(matches!(text(Document::Kubernetes, &large), Err(Error::TooLarge { .. })));

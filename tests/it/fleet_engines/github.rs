@@ -51,7 +51,7 @@ fn validators_take_every_workflow_and_refuse_what_is_wrong() {
     let pinned = good.split("actions/checkout@").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     let [_, zizmor] = with(&pinned, "v6");
     assert!(zizmor.unwrap().contains("unpinned-uses"));
-    let [_, zizmor] = with("          persist-credentials: false\n", "          persist-credentials: true\n");
+    let [_, zizmor] = with("        with:\n          persist-credentials: false\n", "");
     assert!(zizmor.unwrap().contains("artipacked"));
 }
 
