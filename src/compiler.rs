@@ -39,6 +39,13 @@ pub fn settings_file(dir: &Path) -> PathBuf {
     dir.join("settings.json")
 }
 
+/// The file that has a byte for each compilation of a kernel's source that was begun, in the same directory: make may print nothing, and to
+/// count objects in a tree takes longer than to compile some.
+#[must_use]
+pub fn begun(dir: &Path) -> PathBuf {
+    dir.join("begun")
+}
+
 /// Returns what the environment has for that program to be found before those of `path`, a `PATH`.
 #[must_use]
 pub fn environment(dir: &Path, path: &str) -> [(String, String); 2] {
@@ -83,6 +90,12 @@ impl Settings {
     #[must_use]
     pub fn measured(&self) -> PathBuf {
         self.dir.join("measured")
+    }
+
+    /// The file that has a byte for each compilation of a kernel's source that was begun.
+    #[must_use]
+    pub fn begun(&self) -> PathBuf {
+        begun(&self.dir)
     }
 
     /// The file that is there while the remote storage does not answer.

@@ -30,7 +30,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     context.stopwatch.asked();
     let mut meter = Meter::new(context.plan, command);
     let mut progress =
-        Progress::new(layout.build(), meter.earlier().map(|earlier| earlier.objects), context.stopwatch.began());
+        Progress::new(layout, meter.earlier().map(|earlier| earlier.objects), context.stopwatch.began());
     let mut resolved: Vec<Finding> = Vec::new();
     let signatures = Signatures::builtin()?;
     let mut witness = signatures.watch();

@@ -1,14 +1,17 @@
 //! How far rpmbuild is: which part of the spec runs, what is being compiled, and how many objects there are.
 //!
 //! Kernel specs call `make -s`, which prints nothing. So the compile lines are counted where there are some, and
-//! where there are none, objects in BUILD are counted and the compiler's own command line is looked at.
+//! where there are none, what the program before gcc counts; where that does not run either, objects in BUILD. What is compiled the
+//! compiler's own command line says.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use walkdir::WalkDir;
 
+use crate::compiler;
 use crate::event::{Event, Reporter, Stage, Unit};
+use crate::plan::Layout;
 use crate::sys::processes;
 use crate::times::Span;
 use crate::times::line::{COMPILING, Says, says};
@@ -26,11 +29,14 @@ const LOOK: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct Progress {
     build: PathBuf,
+    /// The file that has a byte for each compilation.
+    begun: PathBuf,
     group: i32,
     phase: Option<String>,
     what: String,
     /// Lines that tell of a compilation.
     lines: u64,
+    compiled: u64,
     counter: Counter,
     /// What an earlier build of this kind compiled; nobody guesses before there was one.
     estimate: Option<u64>,
@@ -66,14 +72,16 @@ impl Counter {
 
 impl Progress {
     /// Begins to follow a build in a run that began at `began`.
-    pub(super) fn new(build: PathBuf, estimate: Option<u64>, began: Instant) -> Self {
+    pub(super) fn new(layout: &Layout, estimate: Option<u64>, began: Instant) -> Self {
         let now = Instant::now();
         Self {
-            build,
+            build: layout.build(),
+            begun: compiler::begun(&layout.compilers()),
             group: 0,
             phase: None,
             what: String::new(),
             lines: 0,
+            compiled: 0,
             counter: Counter::default(),
             estimate,
             shown: now,
@@ -124,7 +132,7 @@ impl Progress {
 
     /// Returns how many objects were seen.
     pub(super) fn objects(&self) -> u64 {
-        self.lines.max(self.counter.total())
+        self.lines.max(self.compiled).max(self.counter.total())
     }
 
     /// Looks around if it is time to, and tells the reporter.
@@ -145,7 +153,10 @@ impl Progress {
             return;
         }
         self.shown = Instant::now();
-        if silent && self.counted.elapsed() > self.pause {
+        if silent {
+            self.compiled = fs_err::metadata(&self.begun).map_or(0, |begun| begun.len());
+        }
+        if silent && self.compiled == 0 && self.counted.elapsed() > self.pause {
             self.count();
         }
         let done = self.objects();
@@ -170,8 +181,8 @@ impl Progress {
             .count();
         self.counter.see(present as u64);
         self.counted = Instant::now();
-        // Never more than a twentieth of the time, however large the tree.
-        self.pause = COUNT.max(started.elapsed() * 20);
+        // Never more than a hundredth of the time, however large the tree.
+        self.pause = COUNT.max(started.elapsed() * 100);
     }
 }
 
@@ -181,7 +192,7 @@ mod tests {
 
     #[test]
     fn parts_of_the_spec_and_objects_are_counted() {
-        let mut progress = Progress::new(PathBuf::from("/nowhere"), None, Instant::now());
+        let mut progress = Progress::new(&Layout::of("/nowhere".as_ref()), None, Instant::now());
         assert_eq!(progress.line("Executing(%build): /bin/sh -e /var/tmp/rpm-tmp.x"), Some("%build"));
         for line in ["+ echo 'Executing(%build)'", "  CC      init/main.o", "  LD      vmlinux", "  CC [M]  net/a.o"] {
             assert_eq!(progress.line(line), None, "{line}");

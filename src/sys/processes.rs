@@ -1,6 +1,6 @@
 //! Other processes, as /proc shows them (proc(5)).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Usage, UsageWho, getrusage};
@@ -48,6 +48,30 @@ fn all() -> impl Iterator<Item = Process> {
     entries.filter_map(|entry| Process::read(&entry.path())).filter(|process| process.state != 'Z')
 }
 
+/// Returns the first process of a group with all that it and they have started (`/proc/PID/task/TID/children`; Linux 3.5 and later,
+/// with CONFIG_PROC_CHILDREN since 4.2), as far as it is in the group. On a large machine there are thousands of other processes, which are
+/// not looked at. Where that cannot be asked, all of the group.
+fn family(group: i32) -> Vec<Process> {
+    let mut found = Vec::new();
+    let mut waiting = vec![group];
+    while let Some(pid) = waiting.pop() {
+        let dir = PathBuf::from(format!("/proc/{pid}"));
+        let Some(process) = Process::read(&dir) else { continue };
+        for task in fs_err::read_dir(dir.join("task")).into_iter().flatten().flatten() {
+            match fs_err::read_to_string(task.path().join("children")) {
+                Ok(children) => waiting.extend(children.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
+                // This thread has ended, or there is no such file here at all.
+                Err(_) if task.path().is_dir() => return all().filter(|process| process.group == group).collect(),
+                Err(_) => {}
+            }
+        }
+        if process.group == group && process.state != 'Z' {
+            found.push(process);
+        }
+    }
+    found
+}
+
 /// Returns the programs that run in a process group: a kernel built with `make -s` prints nothing for hours.
 #[must_use]
 pub fn programs(group: i32) -> Vec<Program> {
@@ -56,7 +80,7 @@ pub fn programs(group: i32) -> Vec<Program> {
         let args = args.split(|byte| *byte == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
         Program { name: process.name, args }
     };
-    all().filter(|process| process.group == group).map(program).collect()
+    family(group).into_iter().map(program).collect()
 }
 
 /// Returns the processor time of a process group and of what it has waited for, in seconds. A process that has ended and
@@ -65,7 +89,8 @@ pub fn programs(group: i32) -> Vec<Program> {
 pub fn cpu(group: i32) -> f64 {
     // Ticks of /proc/PID/stat (proc(5)); 100 a second wherever that cannot be asked.
     let each = sysconf(SysconfVar::CLK_TCK).ok().flatten().and_then(|each| u32::try_from(each).ok()).unwrap_or(100);
-    Duration::from_millis(ticks(group).saturating_mul(1000)).as_secs_f64() / f64::from(each.max(1))
+    let ticks = family(group).iter().fold(0_u64, |sum, process| sum.wrapping_add(process.ticks));
+    Duration::from_millis(ticks.saturating_mul(1000)).as_secs_f64() / f64::from(each.max(1))
 }
 
 /// Returns the processor time of this process and of all children that it has waited for, in seconds (getrusage(2)).
@@ -152,6 +177,35 @@ mod tests {
         let process = Process::parse(7, stat).unwrap();
         assert_eq!((process.name.as_str(), process.state, process.group, process.ticks), ("a) R 1 (b", 'S', 42, 100));
         assert_eq!(Process::parse(7, "7 (a"), None);
+    }
+
+    #[test]
+    fn what_a_group_has_started_is_found_and_nothing_else() {
+        use std::os::unix::process::CommandExt;
+        #[expect(clippy::disallowed_methods, reason = "a test starts what is to be found")]
+        let mut first = std::process::Command::new("/bin/sh")
+            .args(["-c", "/bin/sh -c '/bin/sleep 61; :' & /bin/sleep 62; :"])
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let group = i32::try_from(first.id()).unwrap();
+        let slept = |programs: Vec<Program>| {
+            let mut args: Vec<String> = programs.into_iter().filter_map(|it| it.args.get(1).cloned()).collect();
+            args.retain(|arg| arg.starts_with('6'));
+            args.sort();
+            args
+        };
+        let started = Instant::now();
+        while slept(programs(group)) != ["61", "62"] && started.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(slept(programs(group)), ["61", "62"]);
+        let mut family: Vec<i32> = family(group).iter().map(|process| process.pid).collect();
+        let mut group_of_all: Vec<i32> = all().filter(|process| process.group == group).map(|process| process.pid).collect();
+        (family.sort_unstable(), group_of_all.sort_unstable());
+        assert_eq!(family, group_of_all);
+        nix::sys::signal::killpg(Pid::from_raw(group), Signal::SIGKILL).unwrap();
+        first.wait().unwrap();
     }
 
     #[test]
