@@ -136,7 +136,11 @@ impl Error {
 /// # Errors
 /// The engine cannot do it; see [`Error`].
 pub fn text(document: Document, wanted: &Wanted<'_>) -> Result<String, Error> {
-    let words = [("the fleet file's path", Some(wanted.file)), ("the image", wanted.image), ("the results' path", Some(wanted.results))];
+    let words = [
+        ("the fleet file's path", Some(wanted.file)),
+        ("the image", wanted.image),
+        ("the results' path", Some(wanted.results)),
+    ];
     for (what, word) in words {
         if let Some(text) = word.filter(|word| word.chars().any(char::is_control) || word.is_empty()) {
             return Err(Error::Word { what, text: text.into() });
@@ -157,7 +161,9 @@ pub fn text(document: Document, wanted: &Wanted<'_>) -> Result<String, Error> {
 pub fn next(document: Document, wanted: &Wanted<'_>, to: &str) -> Vec<String> {
     let file = quote(to);
     match document {
-        Document::GitlabChild => vec!["a job of the parent pipeline triggers it: `kbuild fleet export gitlab --parent` writes both".into()],
+        Document::GitlabChild => {
+            vec!["a job of the parent pipeline triggers it: `kbuild fleet export gitlab --parent` writes both".into()]
+        }
         Document::GitlabParent => vec!["take its two jobs into .gitlab-ci.yml, or include the file there".into()],
         Document::GithubWorkflow => vec!["it counts once it is in .github/workflows/ of the default branch".into()],
         Document::GithubMatrix => Vec::new(),
@@ -197,8 +203,16 @@ impl Wanted<'_> {
     fn jobs(&self) -> Vec<Job> {
         let is_open = |cell: &Planned| !cell.state.is_done();
         let mut jobs: Vec<Job> = match self.shards {
-            None => self.overview.cells.iter().map(|cell| Job { name: cell.cell.name.clone(), open: is_open(cell) }).collect(),
-            Some(_) => self.parts().map(|(shard, cells)| Job { name: shard.to_string(), open: cells.iter().any(is_open) }).collect(),
+            None => self
+                .overview
+                .cells
+                .iter()
+                .map(|cell| Job { name: cell.cell.name.clone(), open: is_open(cell) })
+                .collect(),
+            Some(_) => self
+                .parts()
+                .map(|(shard, cells)| Job { name: shard.to_string(), open: cells.iter().any(is_open) })
+                .collect(),
         };
         jobs.retain(|job| job.open);
         jobs
@@ -242,7 +256,9 @@ impl Wanted<'_> {
     /// Returns the results' path if what an engine keeps can have it: below where the jobs run.
     fn kept(&self) -> Option<&str> {
         let path = Path::new(self.results);
-        let below = path.components().all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
+        let below = path
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
         below.then_some(self.results)
     }
 }

@@ -103,13 +103,14 @@ const SLURM: &str = "SLURM_ARRAY_TASK_ID";
 /// Returns which task this is of a Slurm array that nobody said the size of, from 1, and of how many: each of them must be there.
 fn of_array(id: u32, number: &dyn Fn(&str) -> Option<u32>) -> Result<(u64, u32), String> {
     let least = number("SLURM_ARRAY_TASK_MIN").unwrap_or(0);
-    let most = number("SLURM_ARRAY_TASK_MAX")
-        .ok_or_else(|| format!("`{SLURM}` is {id}, but neither `SLURM_ARRAY_TASK_MAX` nor `{SHARDS}` says of how many"))?;
+    let most = number("SLURM_ARRAY_TASK_MAX").ok_or_else(|| {
+        format!("`{SLURM}` is {id}, but neither `SLURM_ARRAY_TASK_MAX` nor `{SHARDS}` says of how many")
+    })?;
     let of = most.saturating_sub(least).saturating_add(1);
     match number("SLURM_ARRAY_TASK_COUNT") {
-        Some(count) if count != of => {
-            Err(format!("the array has {count} tasks from {least} to {most}: set `{SHARDS}` to how many shards there are"))
-        }
+        Some(count) if count != of => Err(format!(
+            "the array has {count} tasks from {least} to {most}: set `{SHARDS}` to how many shards there are"
+        )),
         _ => Ok((u64::from(id.saturating_sub(least)) + 1, of)),
     }
 }
@@ -195,7 +196,10 @@ mod tests {
             ("KBUILD_SHARD=6 KBUILD_SHARDS=5", "there are 5 shards"),
             ("SLURM_ARRAY_TASK_ID=4294967295 KBUILD_SHARDS=5", "there are 5 shards"),
             ("SLURM_ARRAY_TASK_ID=3", "says of how many"),
-            ("SLURM_ARRAY_TASK_ID=3 SLURM_ARRAY_TASK_MIN=1 SLURM_ARRAY_TASK_MAX=5 SLURM_ARRAY_TASK_COUNT=3", "has 3 tasks from 1 to 5"),
+            (
+                "SLURM_ARRAY_TASK_ID=3 SLURM_ARRAY_TASK_MIN=1 SLURM_ARRAY_TASK_MAX=5 SLURM_ARRAY_TASK_COUNT=3",
+                "has 3 tasks from 1 to 5",
+            ),
             ("KBUILD_SHARD=x KBUILD_SHARDS=5", "no engine says"),
         ] {
             let why = of_engine(&env(text)).unwrap_err();
@@ -212,8 +216,12 @@ mod tests {
         assert_eq!(gitlab, Some(("GitLab".into(), some("7"), some("https://g/7"), some("r"))));
         let slurm = engine("SLURM_JOB_ID=12 SLURM_ARRAY_JOB_ID=10 SLURM_ARRAY_TASK_ID=2 SLURMD_NODENAME=n1");
         assert_eq!(slurm, Some(("Slurm".into(), some("10_2"), None, some("n1"))));
-        let github = "GITHUB_ACTIONS=true GITHUB_SERVER_URL=https://h GITHUB_REPOSITORY=o/r GITHUB_RUN_ID=9 RUNNER_NAME=x";
-        assert_eq!(engine(github), Some(("GitHub Actions".into(), some("9"), some("https://h/o/r/actions/runs/9"), some("x"))));
+        let github =
+            "GITHUB_ACTIONS=true GITHUB_SERVER_URL=https://h GITHUB_REPOSITORY=o/r GITHUB_RUN_ID=9 RUNNER_NAME=x";
+        assert_eq!(
+            engine(github),
+            Some(("GitHub Actions".into(), some("9"), some("https://h/o/r/actions/runs/9"), some("x")))
+        );
         let kubernetes = engine("KUBERNETES_SERVICE_HOST=10.0.0.1 HOSTNAME=pod-1");
         assert_eq!(kubernetes, Some(("Kubernetes".into(), None, None, some("pod-1"))));
     }

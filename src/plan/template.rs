@@ -47,12 +47,7 @@ pub(crate) fn fill_angled(name: &str, template: &str, values: &impl Serialize) -
     filled(name, template, values, syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true))
 }
 
-fn filled(
-    name: &str,
-    template: &str,
-    values: &impl Serialize,
-    syntax: &SyntaxConfigBuilder,
-) -> Result<String, Error> {
+fn filled(name: &str, template: &str, values: &impl Serialize, syntax: &SyntaxConfigBuilder) -> Result<String, Error> {
     let failed = |error: minijinja::Error| Error(format!("{error}"));
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);

@@ -54,7 +54,10 @@ impl Place {
         let slow = format!("case %{{release}} in *ipvs_18bit*)\n{slow}\n:;; esac");
         let toys = [
             Toy::new().script("%install", &slow).pack(),
-            Toy::new().replace("kernel.spec", "%define distro_build 220.13.1", "%define distro_build 220.17.1").script("%build", &fails).pack(),
+            Toy::new()
+                .replace("kernel.spec", "%define distro_build 220.13.1", "%define distro_build 220.17.1")
+                .script("%build", &fails)
+                .pack(),
         ];
         let place = sandbox.path().join(dir);
         fs_err::create_dir_all(&place).unwrap();
@@ -141,7 +144,10 @@ fn all_but_one_are_done(results: &Path, mended: bool) {
         assert_eq!(status["is"], "done", "{record:#}");
         let packages = crate::support::package::names(&results.join(&cell));
         let bits = cell.rsplit('-').nth(1).unwrap();
-        assert!(!packages.is_empty() && packages.iter().all(|name| name.contains(&format!(".ipvs_{bits}bit"))), "{packages:?}");
+        assert!(
+            !packages.is_empty() && packages.iter().all(|name| name.contains(&format!(".ipvs_{bits}bit"))),
+            "{packages:?}"
+        );
     }
 }
 

@@ -63,10 +63,10 @@ pub(super) fn matrix(wanted: &Wanted<'_>) -> Result<String, Error> {
 /// with a C library of 2.28 or later: el6's and el7's are older.
 fn in_image(image: Option<&str>, call: &str) -> String {
     let Some(image) = image else { return call.to_owned() };
-    let variables: String = VARIABLES.iter().map(|name| format!(" --env {name}")).collect();
+    let variables = VARIABLES.join(" --env ");
     let words = call.strip_prefix("kbuild ").unwrap_or(call);
     format!(
-        "docker run --rm --user root --volume \"$PWD:$PWD\" --workdir \"$PWD\"{variables} --entrypoint kbuild {} {words}",
+        "docker run --rm --user root --volume \"$PWD:$PWD\" --workdir \"$PWD\" --env {variables} --entrypoint kbuild {} {words}",
         quote(image)
     )
 }

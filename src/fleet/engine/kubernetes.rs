@@ -8,7 +8,7 @@ use super::quoted::{block, scalar};
 use super::{Error, Wanted};
 use crate::plan::template::fill_angled;
 
-/// What a ConfigMap may hold (kubernetes.io, "ConfigMaps": 1 MiB), less what is around it.
+/// What a `ConfigMap` may hold (kubernetes.io, "Concepts": 1 MiB), less what is around it.
 const MOST: usize = 1_000_000;
 
 /// The exit codes of kbuild after which the same again gives the same: usage, the request, the source package, an edit, the proof.

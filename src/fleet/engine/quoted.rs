@@ -44,7 +44,8 @@ fn escape(quoted: &mut String, letter: char) {
 /// Returns a whole text as a value of YAML, below a key that has `indent` blanks before it: as a block that people can read if it can
 /// be one.
 pub(super) fn block(text: &str, indent: usize) -> String {
-    let is_plain = |line: &str| !line.chars().any(|letter| letter.is_control() && letter != '\t' || letter == '\u{feff}');
+    let is_plain =
+        |line: &str| !line.chars().any(|letter| letter.is_control() && letter != '\t' || letter == '\u{feff}');
     let first = text.lines().next().unwrap_or_default();
     let fits = text.ends_with('\n')
         && !text.ends_with("\n\n")
@@ -67,7 +68,11 @@ mod tests {
 
     #[test]
     fn words_are_as_they_are_or_quoted() {
-        for plain in ["kbuild fleet run --file a/b.toml --cell \"$KBUILD_CELL\"", "quay.io/x/y:1@sha256:ab", "el6-1-2+3~4-20-kernel"] {
+        for plain in [
+            "kbuild fleet run --file a/b.toml --cell \"$KBUILD_CELL\"",
+            "quay.io/x/y:1@sha256:ab",
+            "el6-1-2+3~4-20-kernel",
+        ] {
             assert_eq!(scalar(plain), plain);
         }
         for (text, quoted) in [

@@ -124,7 +124,9 @@ fn more_than_an_engine_makes_is_refused_with_what_to_do() {
         let wanted = wanted(&overview);
         match text(document, &wanted) {
             Ok(_) => assert!(fits, "{count} {document:?}"),
-            Err(error) => assert!(!fits && error.hint().unwrap().contains("--shards N"), "{count} {document:?}: {error}"),
+            Err(error) => {
+                assert!(!fits && error.hint().unwrap().contains("--shards N"), "{count} {document:?}: {error}");
+            }
         }
         assert!(text(document, &Wanted { shards: Some(7), ..wanted }).is_ok());
         assert!(count < 257 || text(Document::GithubWorkflow, &Wanted { shards: Some(257), ..wanted }).is_err());
@@ -143,7 +145,18 @@ fn indexes_name_all_shards_whatever_is_done() {
     let overview = three();
     let wanted = Wanted { image: Some("r.example/kbuild:1"), ..wanted(&overview) };
     let job = text(Document::Kubernetes, &wanted).unwrap();
-    has(&job, &["completions: 3", "parallelism: 3", "value: \"3\"", "values: [2, 3, 6, 7, 9]", "image: r.example/kbuild:1", "schema = 1", "- /results"]);
+    has(
+        &job,
+        &[
+            "completions: 3",
+            "parallelism: 3",
+            "value: \"3\"",
+            "values: [2, 3, 6, 7, 9]",
+            "image: r.example/kbuild:1",
+            "schema = 1",
+            "- /results",
+        ],
+    );
     let script = text(Document::Slurm, &wanted).unwrap();
     has(
         &script,
@@ -178,7 +191,10 @@ fn strange_names_stay_words() {
     assert!(workflow.contains("a: ${{ '${{' }} b }} #"), "{workflow}");
     assert!(workflow.contains("--entrypoint kbuild 'x y' fleet run --file"), "{workflow}");
     let script = text(Document::Slurm, &wanted).unwrap();
-    assert!(script.contains(&format!("exec kbuild fleet run --file {quoted} --out '/o u t' --shard auto\n")), "{script}");
+    assert!(
+        script.contains(&format!("exec kbuild fleet run --file {quoted} --out '/o u t' --shard auto\n")),
+        "{script}"
+    );
     assert_eq!(wanted.name(), "kbuild-a------b------c");
     for file in ["a\nb", "", "a\u{7f}"] {
         for document in [Document::GitlabChild, Document::GithubWorkflow, Document::Slurm] {

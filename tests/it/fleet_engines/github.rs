@@ -66,7 +66,8 @@ impl Runner<'_> {
     /// The scripts of a job in order, each with its variables.
     fn steps(&self, job: &str, leg: &Value) -> Vec<(String, BTreeMap<String, String>)> {
         let steps = self.workflow["jobs"][job]["steps"].as_array().unwrap().iter();
-        let expanded = |value: &Value| value.as_str().unwrap().replace("${{ matrix.part }}", leg["part"].as_str().unwrap_or("?"));
+        let expanded =
+            |value: &Value| value.as_str().unwrap().replace("${{ matrix.part }}", leg["part"].as_str().unwrap_or("?"));
         let variables = |step: &Value| -> BTreeMap<String, String> {
             let env = step["env"].as_object().into_iter().flatten();
             env.map(|(name, value)| (name.clone(), expanded(value))).collect()
@@ -94,7 +95,11 @@ impl Runner<'_> {
             command.arg("-e").arg(file).envs(variables).current_dir(checkout);
             let path = format!("{path}{}", place.env()["PATH"]);
             let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_SERVER_URL", "https://github.example"), ("PATH", &path)];
-            command.envs(github).envs([("GITHUB_REPOSITORY", "o/r"), ("GITHUB_RUN_ID", "7"), ("RUNNER_NAME", "runner")]);
+            command.envs(github).envs([
+                ("GITHUB_REPOSITORY", "o/r"),
+                ("GITHUB_RUN_ID", "7"),
+                ("RUNNER_NAME", "runner"),
+            ]);
             let done = command.env("GITHUB_OUTPUT", &outputs).output().unwrap();
             log += &said(&done);
             if !done.status.success() {
@@ -112,8 +117,14 @@ fn the_scripts_of_all_legs_build_the_fleet() {
     }
     let place = Place::new("repository", Srpms::Beside, "");
     // The workflow is written where the repository begins.
-    let export = place.command("kbuild").args(["fleet", "export", "github"]).current_dir(place.sandbox.path().join("repository")).output();
-    let [workflow] = &yaml(&String::from_utf8(export.unwrap().stdout).unwrap())[..] else { panic!("more than one document") };
+    let export = place
+        .command("kbuild")
+        .args(["fleet", "export", "github"])
+        .current_dir(place.sandbox.path().join("repository"))
+        .output();
+    let [workflow] = &yaml(&String::from_utf8(export.unwrap().stdout).unwrap())[..] else {
+        panic!("more than one document")
+    };
     let mut runner = Runner { place: &place, workflow: workflow.clone(), matrix: Value::Null };
     let checkout = |name: &str| place.sandbox.path().join("checkouts").join(name);
     let (log, ok, outputs) = runner.job("plan", &Value::Null, &checkout("plan"), "");
@@ -134,7 +145,10 @@ fn the_scripts_of_all_legs_build_the_fleet() {
     let results = checkout("collect").join("fleet-out");
     all_but_one_are_done(&results, false);
     let runner_of = &record(&results, &all_cells()[0])["runner"];
-    assert_eq!((&runner_of["engine"], &runner_of["url"]), (&"GitHub Actions".into(), &"https://github.example/o/r/actions/runs/7".into()));
+    assert_eq!(
+        (&runner_of["engine"], &runner_of["url"]),
+        (&"GitHub Actions".into(), &"https://github.example/o/r/actions/runs/7".into())
+    );
     if report_is_written(&place, "repository/fleet.toml") {
         assert!(ok && results.join("report.html").is_file(), "{log}");
     }
@@ -161,16 +175,17 @@ fn an_image_is_started_with_what_it_needs() {
     }
     let place = Place::new("repository", Srpms::Beside, "");
     // In place of the container there is this machine; what docker was called with is written down.
-    let docker = place.sandbox.fake(
-        "docker",
-        "until [[ $1 = --entrypoint ]]; do shift; done\nprogram=$2\nshift 3\nexec \"$program\" \"$@\"",
-    );
+    let docker = place
+        .sandbox
+        .fake("docker", "until [[ $1 = --entrypoint ]]; do shift; done\nprogram=$2\nshift 3\nexec \"$program\" \"$@\"");
     let export = place
         .command("kbuild")
         .args(["fleet", "export", "github", "--shards", "2", "--image", "r.example/a b:1"])
         .current_dir(place.sandbox.path().join("repository"))
         .output();
-    let [workflow] = &yaml(&String::from_utf8(export.unwrap().stdout).unwrap())[..] else { panic!("more than one document") };
+    let [workflow] = &yaml(&String::from_utf8(export.unwrap().stdout).unwrap())[..] else {
+        panic!("more than one document")
+    };
     let runner = Runner { place: &place, workflow: workflow.clone(), matrix: Value::Null };
     let checkout = place.sandbox.path().join("checkout");
     let path = format!("{}:", docker.path.parent().unwrap().display());

@@ -26,7 +26,8 @@ fn judge(manifest: &str, version: &str) -> Option<String> {
 
 /// Exports a job.
 fn manifest(place: &Place, more: &[&str]) -> String {
-    let export = place.fleet("export", "fleet/fleet.toml").args(["kubernetes", "--image", "r.example/kbuild:1"]).args(more);
+    let export =
+        place.fleet("export", "fleet/fleet.toml").args(["kubernetes", "--image", "r.example/kbuild:1"]).args(more);
     export.exits(0).stdout
 }
 
@@ -41,7 +42,9 @@ fn the_schema_takes_it_and_refuses_what_is_wrong() {
         assert_eq!(judge(&good, version), None, "{version}: {good}");
     }
     assert_eq!(judge(&manifest(&place, &["--shards", "2", "--out", "/srv/a b"]), "1.33"), None);
-    for (from, to) in [("completionMode:", "completionsMode:"), ("backoffLimitPerIndex: 2", "backoffLimitPerIndex: two")] {
+    for (from, to) in
+        [("completionMode:", "completionsMode:"), ("backoffLimitPerIndex: 2", "backoffLimitPerIndex: two")]
+    {
         assert!(good.contains(from), "{good}");
         assert!(judge(&good.replacen(from, to, 1), "1.33").is_some(), "{to}");
     }
@@ -70,13 +73,18 @@ impl Pod {
             }
         }
         // Accounts as an image has them, and nothing else.
-        for (name, text) in [("passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("group", "root:x:0:\n"), ("nsswitch.conf", "passwd: files\ngroup: files\n")] {
+        for (name, text) in [
+            ("passwd", "root:x:0:0:root:/root:/bin/sh\n"),
+            ("group", "root:x:0:\n"),
+            ("nsswitch.conf", "passwd: files\ngroup: files\n"),
+        ] {
             fs_err::write(root.join("etc").join(name), text).unwrap();
         }
         for dir in ["alternatives", "ld.so.cache", "rpm"] {
             let path = Path::new("/etc").join(dir);
             if path.exists() {
-                let copied = std::process::Command::new("cp").arg("-a").arg(&path).arg(root.join("etc")).status().unwrap();
+                let copied =
+                    std::process::Command::new("cp").arg("-a").arg(&path).arg(root.join("etc")).status().unwrap();
                 assert!(copied.success());
             }
         }
@@ -84,7 +92,14 @@ impl Pod {
     }
 
     /// Runs a container's command in it with these directories mounted, as this user without any rights.
-    fn run(&self, place: &Place, mounts: &[(PathBuf, String)], user: u64, env: &[(String, String)], words: &[String]) -> Output {
+    fn run(
+        &self,
+        place: &Place,
+        mounts: &[(PathBuf, String)],
+        user: u64,
+        env: &[(String, String)],
+        words: &[String],
+    ) -> Output {
         let root = self.root.display();
         let mut script = String::from("set -e\n");
         let mut mount = |from: &Path, to: &str| {
@@ -95,7 +110,8 @@ impl Pod {
         }
         // Where the source packages and kbuild itself are.
         let sandbox = place.sandbox.path();
-        let own: Vec<(PathBuf, String)> = ["in", "bin"].map(|dir| (sandbox.join(dir), sandbox.join(dir).display().to_string())).into();
+        let own: Vec<(PathBuf, String)> =
+            ["in", "bin"].map(|dir| (sandbox.join(dir), sandbox.join(dir).display().to_string())).into();
         for (from, to) in mounts.iter().chain(&own) {
             mount(from, to);
         }
@@ -119,7 +135,8 @@ fn the_command_of_every_index_builds_its_shard() {
     // The pod's user builds.
     let file = place.sandbox.path().join("fleet/fleet.toml");
     let text = fs_err::read_to_string(&file).unwrap();
-    let text: String = text.lines().filter(|line| !line.starts_with("user = ")).map(|line| format!("{line}\n")).collect();
+    let text: String =
+        text.lines().filter(|line| !line.starts_with("user = ")).map(|line| format!("{line}\n")).collect();
     fs_err::write(&file, text).unwrap();
     fs_err::copy(env!("CARGO_BIN_EXE_kbuild"), place.sandbox.path().join("bin/kbuild")).unwrap();
 
@@ -149,7 +166,8 @@ fn the_command_of_every_index_builds_its_shard() {
     let volume = |name: &str, index: u64| -> PathBuf {
         let known = pod["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == name);
         let known = known.unwrap_or_else(|| panic!("no volume is called {name}"));
-        let dir = if known.get("emptyDir").is_some() { volumes.join(format!("{name}-{index}")) } else { volumes.join(name) };
+        let dir =
+            if known.get("emptyDir").is_some() { volumes.join(format!("{name}-{index}")) } else { volumes.join(name) };
         open(&dir);
         if known.get("configMap").is_some() {
             for (name, text) in map["data"].as_object().unwrap() {
@@ -165,7 +183,9 @@ fn the_command_of_every_index_builds_its_shard() {
     for index in 0..completions {
         let mounts = container["volumeMounts"].as_array().unwrap().iter();
         let mounts: Vec<(PathBuf, String)> = mounts
-            .map(|mount| (volume(mount["name"].as_str().unwrap(), index), mount["mountPath"].as_str().unwrap().to_owned()))
+            .map(|mount| {
+                (volume(mount["name"].as_str().unwrap(), index), mount["mountPath"].as_str().unwrap().to_owned())
+            })
             .collect();
         let mut env = variables.clone();
         env.push(("JOB_COMPLETION_INDEX".into(), index.to_string()));
@@ -177,9 +197,13 @@ fn the_command_of_every_index_builds_its_shard() {
     assert_eq!(codes, [0, 0, 0, 8]);
     // A build that failed may have had no memory: another pod tries it again. What kbuild refuses, it would refuse again.
     let rules = spec["podFailurePolicy"]["rules"].as_array().unwrap();
-    let codes: Vec<u64> = rules[1]["onExitCodes"]["values"].as_array().unwrap().iter().map(|code| code.as_u64().unwrap()).collect();
+    let codes: Vec<u64> =
+        rules[1]["onExitCodes"]["values"].as_array().unwrap().iter().map(|code| code.as_u64().unwrap()).collect();
     assert_eq!((rules[0]["action"].as_str(), rules[1]["action"].as_str()), (Some("Ignore"), Some("FailIndex")));
-    assert!(codes.iter().all(|code| kbuild::error::EXIT_CODES.iter().any(|(known, _)| u64::from(*known) == *code)), "{codes:?}");
+    assert!(
+        codes.iter().all(|code| kbuild::error::EXIT_CODES.iter().any(|(known, _)| u64::from(*known) == *code)),
+        "{codes:?}"
+    );
     let results = volumes.join("results");
     all_but_one_are_done(&results, false);
 }

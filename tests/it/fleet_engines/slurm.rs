@@ -58,7 +58,10 @@ fn an_array_builds_it_and_a_task_that_is_requeued_goes_on() {
     all_but_one_are_done(&results, false);
     let resumed = record(&results, &slow);
     assert_eq!(resumed["attempt"], 2, "{resumed:#}");
-    assert_eq!((&resumed["runner"]["engine"], &resumed["runner"]["job"]), (&"Slurm".into(), &format!("{job}_{task}").into()));
+    assert_eq!(
+        (&resumed["runner"]["engine"], &resumed["runner"]["job"]),
+        (&"Slurm".into(), &format!("{job}_{task}").into())
+    );
     let log = fs_err::read_to_string(&log).unwrap();
     assert!(log.contains("the interrupted build had compiled is put back"), "{log}");
     // The reason is in the report, too.
@@ -91,7 +94,8 @@ fn an_array_builds_it_and_a_task_that_is_requeued_goes_on() {
     run();
     all_but_one_are_done(&results, true);
     let mended = manifests(&place);
-    let changed: Vec<&String> = mended.iter().filter(|(cell, time)| before[*cell] != **time).map(|(cell, _)| cell).collect();
+    let changed: Vec<&String> =
+        mended.iter().filter(|(cell, time)| before[*cell] != **time).map(|(cell, _)| cell).collect();
     assert_eq!(changed, [&failing()]);
     for (cell, log) in all_cells().iter().zip(run()) {
         assert!(log.contains(&format!("taken   {cell}")) && log.matches("taken ").count() == 1, "{log}");

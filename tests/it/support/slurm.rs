@@ -74,7 +74,8 @@ impl Slurm {
     }
 
     fn daemon(&mut self, name: &str, args: &[String]) {
-        let log = fs_err::File::create(self.dir.join("log").join(format!("{name}-{}.out", self.daemons.len()))).unwrap();
+        let log =
+            fs_err::File::create(self.dir.join("log").join(format!("{name}-{}.out", self.daemons.len()))).unwrap();
         let mut command = self.command(program_path(name).unwrap());
         command.args(args).stdout(log.into_file()).stderr(Stdio::null());
         self.daemons.insert(0, command.spawn().unwrap());

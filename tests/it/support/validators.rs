@@ -36,7 +36,8 @@ pub(crate) fn yaml(text: &str) -> Vec<serde_json::Value> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("document.yaml");
     fs_err::write(&file, text).unwrap();
-    let script = "import json, sys, yaml\njson.dump(list(yaml.safe_load_all(open(sys.argv[1], encoding='utf-8'))), sys.stdout)";
+    let script =
+        "import json, sys, yaml\njson.dump(list(yaml.safe_load_all(open(sys.argv[1], encoding='utf-8'))), sys.stdout)";
     let read = Command::new(python()).args(["-c", script]).arg(&file).output().unwrap();
     assert!(read.status.success(), "{}\n{text}", String::from_utf8_lossy(&read.stderr));
     serde_json::from_slice(&read.stdout).unwrap()
