@@ -24,9 +24,8 @@ use crate::sys::stand_in;
 
 pub(super) fn run(edge: &Edge, arguments: &Arguments) -> Result<Output, Error> {
     let mut fleet = read(edge, &arguments.file)?;
-    if let Some(out) = &arguments.out {
-        fleet.out = prepare::absolute(out)?;
-    }
+    fleet.out = prepare::absolute(arguments.out.as_ref().unwrap_or(&fleet.out))?;
+    fleet.work = fleet.work.as_deref().map(prepare::absolute).transpose()?;
     match &arguments.what {
         What::Check => Ok(checked(edge, arguments, &fleet)),
         What::Plan(part) => {

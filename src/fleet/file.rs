@@ -20,6 +20,9 @@ use crate::recipe::{Problem, Recipe};
 /// The most cells that a fleet may have: more than any engine starts as one job.
 const MOST: usize = 10_000;
 
+/// Where the results go, relative to the file, if it does not say.
+pub const OUT: &str = "fleet-out";
+
 /// What a fleet file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fleet {
@@ -106,14 +109,19 @@ pub fn read(text: &str, reading: &Reading<'_>) -> Result<Fleet, Error> {
     }
     twice(&cells, &mut found);
     if cells.len() > MOST {
-        found.say(&(0..0), &format!("it has {} cells", cells.len()), &format!("make several files, of at most {MOST} cells each"));
+        found.say(
+            &(0..0),
+            &format!("it has {} cells", cells.len()),
+            &format!("make several files, of at most {MOST} cells each"),
+        );
     }
     if !found.problems.is_empty() {
         return Err(failed(found.in_order()));
     }
-    let path = |key: &str| document.get(key).and_then(|value| value.get_ref().as_str()).map(|text| reading.dir.join(text));
+    let path =
+        |key: &str| document.get(key).and_then(|value| value.get_ref().as_str()).map(|text| reading.dir.join(text));
     Ok(Fleet {
-        out: path("out").unwrap_or_else(|| reading.dir.join("fleet-out")),
+        out: path("out").unwrap_or_else(|| reading.dir.join(OUT)),
         work: path("work"),
         cells: in_order(cells.into_iter().map(|(cell, _)| cell).collect()),
     })
@@ -178,7 +186,11 @@ impl<'b> Group<'_, 'b> {
                     && !recipe.arches.contains(arch)
                 {
                     let known = recipe.arches.join(", ");
-                    found.say(span, &format!("`{}` has no kernel for {arch}", recipe.title), &format!("expected one of {known}"));
+                    found.say(
+                        span,
+                        &format!("`{}` has no kernel for {arch}", recipe.title),
+                        &format!("expected one of {known}"),
+                    );
                     continue;
                 }
                 for (route, _) in &routes {
@@ -211,7 +223,11 @@ impl<'b> Group<'_, 'b> {
             }
         }
         for (skip, _) in skips.iter().zip(used).filter(|(_, used)| !used) {
-            found.say(&skip.span, "nothing is left out by this", "name a release, size, architecture or route that the group has");
+            found.say(
+                &skip.span,
+                "nothing is left out by this",
+                "name a release, size, architecture or route that the group has",
+            );
         }
     }
 
@@ -290,9 +306,9 @@ impl<'b> Group<'_, 'b> {
                 settings.insert(option.clone(), (Setting { option, values }, value.span()));
             }
         }
-        settings.entry("profile".into()).or_insert_with(|| {
-            (Setting { option: "profile".into(), values: vec!["fleet".into()] }, self.span.clone())
-        });
+        settings
+            .entry("profile".into())
+            .or_insert_with(|| (Setting { option: "profile".into(), values: vec!["fleet".into()] }, self.span.clone()));
         settings.into_values().collect()
     }
 
@@ -310,7 +326,11 @@ impl<'b> Group<'_, 'b> {
                 span: each.span(),
             };
             if skip.release.is_none() && skip.bits.is_none() && skip.arch.is_none() && skip.route.is_none() {
-                found.say(&skip.span, "this leaves out every cell of the group", "name what the cells have that are not wanted");
+                found.say(
+                    &skip.span,
+                    "this leaves out every cell of the group",
+                    "name what the cells have that are not wanted",
+                );
             } else {
                 skips.push(skip);
             }
@@ -331,8 +351,10 @@ struct Skip {
 impl Skip {
     fn fits(&self, cell: &Cell) -> bool {
         let source = cell.source.to_string();
-        let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
-        let is_source = self.release.as_deref().is_none_or(|wanted| source == wanted || source.ends_with(&format!("/{wanted}")));
+        let is =
+            |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
+        let is_source =
+            self.release.as_deref().is_none_or(|wanted| source == wanted || source.ends_with(&format!("/{wanted}")));
         is_source
             && is(&self.bits, Some(&cell.bits.to_string()))
             && is(&self.arch, cell.arch.as_deref())
@@ -415,7 +437,10 @@ arches = ["x86_64"]
         let [first, .., last] = fleet.cells.as_slice() else { panic!("{names:?}") };
         assert_eq!(first.setting("mirror").unwrap(), ["/d/vault", "http://mirror.example"]);
         assert_eq!((first.setting("boot"), last.setting("boot")), (None, Some(&[][..])));
-        assert_eq!((first.profile(), first.recipe.as_deref(), last.recipe.as_deref()), ("fleet", Some("el6"), Some("el7")));
+        assert_eq!(
+            (first.profile(), first.recipe.as_deref(), last.recipe.as_deref()),
+            ("fleet", Some("el6"), Some("el7"))
+        );
         assert_eq!(fleet.out, Path::new("/d/fleet-out"));
     }
 
@@ -433,7 +458,14 @@ arches = ["x86_64"]
         let places: Vec<usize> = error.problems.iter().map(|problem| problem.place.unwrap().0).collect();
         assert_eq!(places, [9, 10, 13], "{error}");
         let text = error.to_string();
-        for said in ["3 problems", "line 9", "9 | set = [\"X\"]", "help: write CONFIG_X=y", "nothing is left out by this", "mga7"] {
+        for said in [
+            "3 problems",
+            "line 9",
+            "9 | set = [\"X\"]",
+            "help: write CONFIG_X=y",
+            "nothing is left out by this",
+            "mga7",
+        ] {
             assert!(text.contains(said), "{said:?} in {text}");
         }
         for (from, to, said) in [
@@ -456,13 +488,16 @@ arches = ["x86_64"]
     #[test]
     fn paths_are_relative_to_the_file() {
         let text = "schema = 1\nout = \"o\"\nwork = \"/w\"\n[[group]]\nname = \"g\"\nbits = [20]\nsrpms = [\"a/k.src.rpm\", \
-                    \"http://h/k.src.rpm\"]\npatch = [\"p.patch\"]\nrecipe = \"r.toml\"\nlock = \"/l\"\n";
+                    \"http://h/l.src.rpm\"]\npatch = [\"p.patch\"]\nrecipe = \"r.toml\"\nlock = \"/l\"\n";
         let fleet = read_with(text, &|_| Ok(())).unwrap();
         assert_eq!((fleet.out.as_path(), fleet.work.as_deref()), (Path::new("/d/o"), Some(Path::new("/w"))));
         let [first, second] = fleet.cells.as_slice() else { panic!("{fleet:?}") };
         assert_eq!(first.source, Source::Srpm("/d/a/k.src.rpm".into()));
-        assert_eq!(second.source, Source::Srpm("http://h/k.src.rpm".into()));
+        assert_eq!(second.source, Source::Srpm("http://h/l.src.rpm".into()));
         let value = |option: &str| first.setting(option).unwrap().to_vec();
-        assert_eq!((value("patch"), value("recipe"), value("lock")), (vec!["/d/p.patch".into()], vec!["/d/r.toml".into()], vec!["/l".into()]));
+        assert_eq!(
+            (value("patch"), value("recipe"), value("lock")),
+            (vec!["/d/p.patch".into()], vec!["/d/r.toml".into()], vec!["/l".into()])
+        );
     }
 }

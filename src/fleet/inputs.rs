@@ -46,10 +46,17 @@ impl Inputs {
             let value: Vec<String> = setting
                 .values
                 .iter()
-                .map(|value| if FILES.contains(&setting.option.as_str()) && value.starts_with('/') { file(value) } else { value.clone() })
+                .map(|value| {
+                    if FILES.contains(&setting.option.as_str()) && value.starts_with('/') {
+                        file(value)
+                    } else {
+                        value.clone()
+                    }
+                })
                 .collect();
             // The key itself is in nobody's file.
-            let value = if setting.option == "sign-key" { digest::sha256(value.concat().as_bytes()) } else { value.join("\n") };
+            let value =
+                if setting.option == "sign-key" { digest::sha256(value.concat().as_bytes()) } else { value.join("\n") };
             add(&name, value);
         }
         Self(parts)
@@ -81,7 +88,9 @@ mod tests {
             recipe: Some("el6".into()),
             settings: vec![Setting { option: "patch".into(), values: vec!["/p".into()] }],
         };
-        let of = |cell: &Cell, content: &str| Inputs::of(cell, "1", &|_| Some("r".into()), &mut |path| Some(format!("{content}{path}")));
+        let of = |cell: &Cell, content: &str| {
+            Inputs::of(cell, "1", &|_| Some("r".into()), &mut |path| Some(format!("{content}{path}")))
+        };
         let with = |option: &str, value: &str| {
             let mut cell = base.clone();
             cell.settings.push(Setting { option: option.into(), values: vec![value.into()] });

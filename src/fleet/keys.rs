@@ -92,19 +92,8 @@ pub(super) const TOP: &[Key] = &[
 pub(super) const AXES: [&str; 7] = ["name", "bits", "releases", "srpms", "skip", "arches", "routes"];
 
 /// The options that name files or directories, which a fleet file does relative to itself.
-pub(super) const PATHS: [&str; 11] = [
-    "kernel",
-    "kernel-devel",
-    "key",
-    "keys",
-    "lock",
-    "patch",
-    "sign-cert",
-    "sign-key",
-    "store",
-    "templates",
-    "tmpfs",
-];
+pub(super) const PATHS: [&str; 11] =
+    ["kernel", "kernel-devel", "key", "keys", "lock", "patch", "sign-cert", "sign-key", "store", "templates", "tmpfs"];
 
 /// The options that change nothing of what comes out: where it is from and kept, who makes it and how fast.
 pub(super) const OF_NO_MATTER: [&str; 24] = [

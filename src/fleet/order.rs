@@ -68,7 +68,10 @@ mod tests {
             cell("b", "1-1", 20, "kernel"),
         ];
         let names: Vec<String> = in_order(cells).into_iter().map(|cell| cell.name).collect();
-        assert_eq!(names, ["a-1-1-20-param", "a-1-1-20-kernel", "a-1-1-18-kernel", "b-1-1-20-kernel", "a-2-2-20-kernel"]);
+        assert_eq!(
+            names,
+            ["a-1-1-20-param", "a-1-1-20-kernel", "a-1-1-18-kernel", "b-1-1-20-kernel", "a-2-2-20-kernel"]
+        );
     }
 
     proptest! {

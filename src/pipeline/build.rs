@@ -29,8 +29,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     let mut log = File::create(&log_path).map_err(|source| Error::io("the build log cannot be written", source))?;
     context.stopwatch.asked();
     let mut meter = Meter::new(context.plan, command);
-    let mut progress =
-        Progress::new(layout, meter.earlier().map(|earlier| earlier.objects), context.stopwatch.began());
+    let mut progress = Progress::new(layout, meter.earlier().map(|earlier| earlier.objects), context.stopwatch.began());
     let mut resolved: Vec<Finding> = Vec::new();
     let signatures = Signatures::builtin()?;
     let mut witness = signatures.watch();

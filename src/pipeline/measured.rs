@@ -86,7 +86,11 @@ impl Meter {
     /// Looks at the room: called between the parts of a spec, of which each leaves more than the one before, until the last
     /// clears it away.
     pub(super) fn room(&mut self) {
-        let (disk, count) = self.places.iter().map(|place| files::usage(place)).fold((0, 0), |sum, each| (sum.0 + each.0, sum.1 + each.1));
+        let (disk, count) = self
+            .places
+            .iter()
+            .map(|place| files::usage(place))
+            .fold((0, 0), |sum, each| (sum.0 + each.0, sum.1 + each.1));
         self.seen.disk = self.seen.disk.max(disk);
         self.seen.files = self.seen.files.max(count);
     }

@@ -124,7 +124,10 @@ mod tests {
         };
         let refused = Refused { why: "no".into(), hint: "other".into() };
         let cases = [
-            (Memory { place: Place { path: "/x".into(), refused: Some(refused) }, ..well.clone() }, "cannot be used: no"),
+            (
+                Memory { place: Place { path: "/x".into(), refused: Some(refused) }, ..well.clone() },
+                "cannot be used: no",
+            ),
             (Memory { room: None, ..well.clone() }, "nothing is known of its file system"),
             (room(&|room| room.kind = "ext4".into()), "not in memory (ext4, expected tmpfs)"),
             (room(&|room| room.noexec = true), "mounted noexec"),

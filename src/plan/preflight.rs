@@ -18,9 +18,9 @@ use super::request::ProfileName;
 use crate::recipe::Recipe;
 pub(super) use packages::on_both;
 pub use packages::{Install, NAMESAKES};
-pub(super) use room::{Takes, takes};
 pub(super) use ready::builder;
 pub use ready::{Ready, programs, ready};
+pub(super) use room::{Takes, takes};
 
 /// What was found out about a machine.
 #[derive(Debug, Clone, Default)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
@@ -218,11 +218,41 @@ fn allowed(details: &std::fs::Metadata, account: &Entry, bits: u32) -> bool {
     account.uid == 0 || (mode >> shift) & bits == bits
 }
 
-/// Returns a path as an absolute one, without asking whether it exists.
+/// Returns a path as an absolute one without `..`, whether it exists or not: whatever is compared with it, such as `$PWD` of a build,
+/// has none either.
 ///
 /// # Errors
 /// The present directory is gone.
 pub fn absolute(path: &Path) -> io::Result<PathBuf> {
     let joined = std::path::absolute(path)?;
-    Ok(joined.components().collect())
+    let mut found = PathBuf::new();
+    for part in joined.components() {
+        if part == Component::ParentDir {
+            // What is above a link's target is not above the link.
+            found = fs_err::canonicalize(&found).unwrap_or(found);
+            found.pop();
+        } else {
+            found.push(part);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_no_way_back_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = fs_err::canonicalize(dir.path()).unwrap();
+        fs_err::create_dir_all(top.join("a/b")).unwrap();
+        fs_err::os::unix::fs::symlink("a/b", top.join("link")).unwrap();
+        let of = |text: &str| absolute(&top.join(text)).unwrap();
+        assert_eq!(of("a/../c/./d"), top.join("c/d"));
+        assert_eq!(of("link/../e"), top.join("a/e"));
+        assert_eq!(of("no/such/../../f"), top.join("f"));
+        assert_eq!(of("link/f"), top.join("link/f"));
+        assert_eq!(absolute(Path::new("/../..")).unwrap(), Path::new("/"));
+    }
 }

@@ -59,7 +59,9 @@ fn family(group: i32) -> Vec<Process> {
         let Some(process) = Process::read(&dir) else { continue };
         for task in fs_err::read_dir(dir.join("task")).into_iter().flatten().flatten() {
             match fs_err::read_to_string(task.path().join("children")) {
-                Ok(children) => waiting.extend(children.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
+                Ok(children) => {
+                    waiting.extend(children.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()))
+                }
                 // This thread has ended, or there is no such file here at all.
                 Err(_) if task.path().is_dir() => return all().filter(|process| process.group == group).collect(),
                 Err(_) => {}
@@ -201,7 +203,8 @@ mod tests {
         }
         assert_eq!(slept(programs(group)), ["61", "62"]);
         let mut family: Vec<i32> = family(group).iter().map(|process| process.pid).collect();
-        let mut group_of_all: Vec<i32> = all().filter(|process| process.group == group).map(|process| process.pid).collect();
+        let mut group_of_all: Vec<i32> =
+            all().filter(|process| process.group == group).map(|process| process.pid).collect();
         (family.sort_unstable(), group_of_all.sort_unstable());
         assert_eq!(family, group_of_all);
         nix::sys::signal::killpg(Pid::from_raw(group), Signal::SIGKILL).unwrap();

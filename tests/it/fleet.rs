@@ -29,7 +29,8 @@ impl Place {
             .iter()
             .map(|srpm| format!("{:?}", sandbox.srpm(srpm).file_name().unwrap().to_str().unwrap()))
             .collect();
-        let user = if crate::support::is_root() { format!("user = {:?}\n", sandbox.user().name) } else { String::new() };
+        let user =
+            if crate::support::is_root() { format!("user = {:?}\n", sandbox.user().name) } else { String::new() };
         let text = format!(
             "schema = 1\nout = \"../out\"\nwork = \"../work\"\n\n[[group]]\nname = \"el6\"\nsrpms = [{}]\nbits = [{bits}]\n\
              allow-unsigned = true\n{user}{more}",
@@ -77,7 +78,10 @@ fn each_cell_is_built_once_and_one_that_fails_fails_alone() {
     for name in [STOCK_18, STOCK_20] {
         run.prints(&format!("done    {name}"));
         assert_eq!(place.record(name)["status"]["is"], "done");
-        assert!(names(&place.cell(name)).iter().any(|file| file.starts_with("kernel-2.6.32-220.13.1.el6.ipvs_")), "{name}");
+        assert!(
+            names(&place.cell(name)).iter().any(|file| file.starts_with("kernel-2.6.32-220.13.1.el6.ipvs_")),
+            "{name}"
+        );
         assert!(fs_err::read_to_string(place.cell(name).join("cell.log")).unwrap().contains("rpmbuild -bb"));
     }
     run.says("2 of 4 cells failed").says("of the earlier kernel were put back");
@@ -85,7 +89,7 @@ fn each_cell_is_built_once_and_one_that_fails_fails_alone() {
         run.prints(&format!("failed  {name}"));
         let status = &place.record(name)["status"];
         assert_eq!((status["is"].as_str(), status["exit-code"].as_u64()), (Some("failed"), Some(8)), "{status}");
-        assert!(status["error"].as_str().unwrap().contains("rpmbuild failed"), "{status}");
+        assert!(status["error"].as_str().unwrap().contains("rpmbuild ended with exit code 1 in %build"), "{status}");
     }
     // What is done is not done again; what failed is tried again.
     let rpmbuild = place.sandbox.fake("rpmbuild", "exit 3");
@@ -165,7 +169,9 @@ fn what_depends_on_a_change_is_built_again_and_what_was_there_stays_until_then()
         return;
     }
     let place = Place::new(&[&Toy::unmodified()], "20", "patch = [\"more.patch\"]\nbuildid = \".{bits}a\"\n");
-    let patch = |text: &str| place.sandbox.input("more.patch", format!("--- /dev/null\n+++ b/lib/more.c\n@@ -0,0 +1 @@\n+int {text};\n"));
+    let patch = |text: &str| {
+        place.sandbox.input("more.patch", format!("--- /dev/null\n+++ b/lib/more.c\n@@ -0,0 +1 @@\n+int {text};\n"))
+    };
     patch("more");
     place.fleet("run").exits(0);
     assert_eq!(place.states(), [(STOCK_20.to_owned(), "done".to_owned())]);
@@ -191,7 +197,12 @@ fn all_that_is_wrong_with_a_file_is_said_at_once() {
     );
     let fleet = |what: &str| sandbox.kbuild().args(["fleet", what, "--file"]).arg(&file);
     let check = fleet("check").refused(3);
-    check.says("2 problems").says("line 3").says("did you mean `profile`?").says("line 7").says("a number from 1 to 31");
+    check
+        .says("2 problems")
+        .says("line 3")
+        .says("did you mean `profile`?")
+        .says("line 7")
+        .says("a number from 1 to 31");
     fs_err::write(
         &file,
         "schema = 1\n[[group]]\nname = \"a\"\nreleases = [\"2.6.32-220.13.1.el6\"]\nbits = [20]\nroutes = [\"param\"]\nset = \
@@ -201,7 +212,11 @@ fn all_that_is_wrong_with_a_file_is_said_at_once() {
     .unwrap();
     let check = fleet("check").refused(3);
     check.says("`--set` means nothing to `--route param`").says("line 7").says("lots").says("line 12");
-    fs_err::write(&file, "schema = 1\n[[group]]\nname = \"a\"\nreleases = [\"2.6.32-220.13.1.el6\"]\nbits = [20, 18]\n").unwrap();
+    fs_err::write(
+        &file,
+        "schema = 1\n[[group]]\nname = \"a\"\nreleases = [\"2.6.32-220.13.1.el6\"]\nbits = [20, 18]\n",
+    )
+    .unwrap();
     fleet("check").exits(0).prints("a fleet of 2 cells");
     let plan = fleet("plan").exits(0);
     plan.prints("a-2.6.32-220.13.1.el6-20-kernel  new").prints("is a guess").prints("2 cells: 2 new");

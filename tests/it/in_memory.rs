@@ -78,7 +78,8 @@ fn several_kernels_go_on_in_a_tree_in_memory() {
         return;
     }
     let sandbox = Sandbox::new();
-    let outcome = sandbox.ipvs(&sandbox.srpm(&Toy::unmodified()), "18,20").args(["--tmpfs", "--profile", "fleet"]).exits(0);
+    let outcome =
+        sandbox.ipvs(&sandbox.srpm(&Toy::unmodified()), "18,20").args(["--tmpfs", "--profile", "fleet"]).exits(0);
     outcome.says("of the earlier kernel were put back");
     assert!(place(&sandbox).join("BUILD").is_dir());
     sandbox.kbuild().arg("clean").arg("--work").arg(sandbox.work()).exits(0);
@@ -92,8 +93,14 @@ fn where_memory_will_not_do_it_is_built_on_the_disk_and_says_why() {
     }
     let sandbox = Sandbox::new();
     let srpm = sandbox.srpm(&Toy::unmodified());
-    let elsewhere = format!("--tmpfs={}", sandbox.path().display());
+    let elsewhere = sandbox.path().join("elsewhere");
+    fs_err::create_dir(&elsewhere).unwrap();
+    fs_err::set_permissions(&elsewhere, std::os::unix::fs::PermissionsExt::from_mode(0o1777)).unwrap();
+    let elsewhere = format!("--tmpfs={}", elsewhere.display());
     let outcome = sandbox.ipvs(&srpm, "20").arg(&elsewhere).exits(0);
     outcome.says("it is not in memory (").says(&format!("this builds in {}", sandbox.work().display()));
-    sandbox.kbuild().args(["plan", "--srpm", srpm.to_str().unwrap(), "--bits", "20", "--route", "param", "--tmpfs"]).exits(2);
+    sandbox
+        .kbuild()
+        .args(["plan", "--srpm", srpm.to_str().unwrap(), "--bits", "20", "--route", "param", "--tmpfs"])
+        .exits(2);
 }

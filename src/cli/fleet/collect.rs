@@ -81,9 +81,14 @@ fn damage(place: &Path, record: &Record) -> Option<PathBuf> {
         return None;
     }
     let Some(manifest) = Manifest::read(place) else { return Some(place.join("manifest.json")) };
-    let is_whole = |path: &Path, size, sha256: &str| files::sha256(path).is_ok_and(|found| found == (size, sha256.to_owned()));
+    let is_whole =
+        |path: &Path, size, sha256: &str| files::sha256(path).is_ok_and(|found| found == (size, sha256.to_owned()));
     let path = |name: &str| place.join(name);
-    manifest.files.iter().find(|file| !is_whole(&path(&file.name), file.size, &file.sha256)).map(|file| path(&file.name))
+    manifest
+        .files
+        .iter()
+        .find(|file| !is_whole(&path(&file.name), file.size, &file.sha256))
+        .map(|file| path(&file.name))
 }
 
 /// Puts a copy of a cell's results into their place, which has all of them or those that it had.

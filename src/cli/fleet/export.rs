@@ -1,6 +1,6 @@
 //! `kbuild fleet export`: what an engine needs, written.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use super::overview;
 use crate::cli::args::fleet::{Engine, Export, Fleet as Arguments};
@@ -8,6 +8,7 @@ use crate::cli::{Edge, Output, prepare};
 use crate::error::Error;
 use crate::fleet::Fleet;
 use crate::fleet::engine::{self, Document, Wanted};
+use crate::fleet::file;
 use crate::sys::files;
 
 pub(super) fn run(edge: &Edge, fleet: &Fleet, arguments: &Arguments, what: &Export) -> Result<Output, Error> {
@@ -21,15 +22,15 @@ pub(super) fn run(edge: &Edge, fleet: &Fleet, arguments: &Arguments, what: &Expo
         Some(text) => Ok(text.to_owned()),
         None => Err(Error::Export(engine::Error::Word { what, text: path.to_string_lossy().into_owned() })),
     };
-    let file = word("the fleet file's path", &arguments.file)?;
+    let named = word("the fleet file's path", &arguments.file)?;
     let out = arguments.out.as_deref().map(|out| word("the results' path", out)).transpose()?;
     let results = match &out {
         Some(out) => out.clone(),
-        None => word("the results' path", &from_here(&arguments.file, dir, &fleet.out))?,
+        None => word("the results' path", &from_here(&arguments.file, &text))?,
     };
     let wanted = Wanted {
         overview: &overview,
-        file: &file,
+        file: &named,
         text: &text,
         dir,
         shards: what.shards,
@@ -66,10 +67,35 @@ fn document(what: &Export) -> Result<Document, Error> {
     })
 }
 
-/// Returns a path below the fleet file's directory as the file itself is named: relative if that is.
-fn from_here(file: &Path, dir: &Path, path: &Path) -> std::path::PathBuf {
-    match path.strip_prefix(dir) {
-        Ok(below) => file.parent().unwrap_or(Path::new("")).join(below),
-        Err(_) => path.to_owned(),
+/// Returns where a fleet file's results go, as the file itself is named: relative if that is, and the file says so.
+fn from_here(file: &Path, text: &str) -> PathBuf {
+    let said = text.parse::<toml::Table>().ok();
+    let out = said.as_ref().and_then(|table| table.get("out")?.as_str()).unwrap_or(file::OUT);
+    let mut path = PathBuf::new();
+    for part in file.parent().unwrap_or(Path::new("")).join(out).components() {
+        match part {
+            Component::ParentDir if matches!(path.components().next_back(), Some(Component::Normal(_))) => {
+                path.pop();
+            }
+            Component::CurDir => {}
+            part => path.push(part),
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_named_as_the_file_is() {
+        let named = |file: &str, text: &str| from_here(Path::new(file), text).display().to_string();
+        assert_eq!(named("fleet.toml", ""), "fleet-out");
+        assert_eq!(named("./ci/fleet.toml", "out = \"a/./b\""), "ci/a/b");
+        assert_eq!(named("ci/fleet.toml", "out = \"../a\""), "a");
+        assert_eq!(named("fleet.toml", "out = \"../a\""), "../a");
+        assert_eq!(named("ci/fleet.toml", "out = \"/srv/fleet\""), "/srv/fleet");
+        assert_eq!(named("/d/fleet.toml", "schema = 1"), "/d/fleet-out");
     }
 }

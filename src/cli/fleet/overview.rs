@@ -55,9 +55,9 @@ pub(super) fn of(fleet: &Fleet, cells: &[Cell]) -> Result<Overview, Error> {
     for cell in &fleet.cells {
         Record::read(&cell.out(&fleet.out)).iter().for_each(|record| known.add(record));
     }
-    let states: Vec<State> =
-        cells.iter().map(|cell| State::of(cell, &contents.inputs(cell), &fleet.out)).collect();
-    let to_do: Vec<&Cell> = cells.iter().zip(&states).filter(|(_, state)| !state.is_done()).map(|(cell, _)| cell).collect();
+    let states: Vec<State> = cells.iter().map(|cell| State::of(cell, &contents.inputs(cell), &fleet.out)).collect();
+    let to_do: Vec<&Cell> =
+        cells.iter().zip(&states).filter(|(_, state)| !state.is_done()).map(|(cell, _)| cell).collect();
     let mut costs = known.estimate(&to_do).into_iter();
     let work = super::work(fleet, None)?;
     let planned = cells.iter().zip(states).map(|(cell, state)| Planned {

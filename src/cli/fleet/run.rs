@@ -173,7 +173,9 @@ fn built(edge: &Edge, mut words: Vec<String>, dir: &Path, cancel: &Cancel) -> Re
             let error = error.or(last).unwrap_or_else(|| format!("kbuild ended with exit code {code}: see {LOG}"));
             Status::Failed { exit_code: code, error }
         }
-        End::Killed(signal) => Status::Failed { exit_code: 128 + signal, error: format!("kbuild was ended by signal {signal}") },
+        End::Killed(signal) => {
+            Status::Failed { exit_code: 128 + signal, error: format!("kbuild was ended by signal {signal}") }
+        }
         End::Stopped => Status::Failed { exit_code: 70, error: "it was stopped".into() },
     })
 }
