@@ -76,8 +76,8 @@ impl Place {
             .collect();
         let user = if is_root() { format!("user = {:?}\n", sandbox.user().name) } else { String::new() };
         let text = format!(
-            "schema = 1\nwork = {:?}\n\n[[group]]\nname = \"el6\"\nsrpms = [{}]\nbits = [16, 18, 20]\nallow-unsigned = true\n{user}",
-            sandbox.work(),
+            "schema = 1\nwork = \"{}\"\n\n[[group]]\nname = \"el6\"\nsrpms = [{}]\nbits = [16, 18, 20]\nallow-unsigned = true\n{user}",
+            sandbox.work().display(),
             paths.join(", "),
         );
         fs_err::write(place.join("fleet.toml"), text).unwrap();

@@ -1,6 +1,7 @@
 //! A fleet as an Indexed Job of Kubernetes: judged by a strict schema check, and its container's command run as written for each
 //! index, as the user and with the directories that the pod has.
 
+use std::fmt::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -103,7 +104,7 @@ impl Pod {
         let root = self.root.display();
         let mut script = String::from("set -e\n");
         let mut mount = |from: &Path, to: &str| {
-            script += &format!("mkdir -p '{root}{to}'\nmount --rbind '{}' '{root}{to}'\n", from.display());
+            writeln!(script, "mkdir -p '{root}{to}'\nmount --rbind '{}' '{root}{to}'", from.display()).unwrap();
         };
         for dir in ["/usr", "/proc", "/dev"] {
             mount(Path::new(dir), dir);
@@ -115,9 +116,9 @@ impl Pod {
         for (from, to) in mounts.iter().chain(&own) {
             mount(from, to);
         }
-        script += &format!(
-            "exec chroot '{root}' setpriv --reuid={user} --regid={user} --clear-groups --no-new-privs --bounding-set=-all \"$@\"\n"
-        );
+        let as_user =
+            format!("setpriv --reuid={user} --regid={user} --clear-groups --no-new-privs --bounding-set=-all");
+        writeln!(script, "exec chroot '{root}' {as_user} \"$@\"").unwrap();
         let mut command = place.command("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh", "env"]);
         command.args(env.iter().map(|(name, value)| format!("{name}={value}"))).args(words);
@@ -135,8 +136,8 @@ fn the_command_of_every_index_builds_its_shard() {
     // The pod's user builds.
     let file = place.sandbox.path().join("fleet/fleet.toml");
     let text = fs_err::read_to_string(&file).unwrap();
-    let text: String =
-        text.lines().filter(|line| !line.starts_with("user = ")).map(|line| format!("{line}\n")).collect();
+    let text: Vec<&str> = text.lines().filter(|line| !line.starts_with("user = ")).collect();
+    let text = text.join("\n") + "\n";
     fs_err::write(&file, text).unwrap();
     fs_err::copy(env!("CARGO_BIN_EXE_kbuild"), place.sandbox.path().join("bin/kbuild")).unwrap();
 
