@@ -109,3 +109,29 @@ fn an_array_builds_it_and_a_task_that_is_requeued_goes_on() {
     let log = fs_err::read_to_string(place.sandbox.path().join(format!("kbuild-fleet-{alone}_5.log"))).unwrap();
     assert!(log.contains(&format!("taken   {}", failing())) && log.matches("taken ").count() == 1, "{log}");
 }
+
+#[test]
+fn a_signal_to_the_script_reaches_kbuild() {
+    let sandbox = crate::support::sandbox::Sandbox::new();
+    let file = sandbox.input(
+        "fleet.toml",
+        "schema = 1\n[[group]]\nname = \"a\"\nreleases = [\"2.6.32-220.13.1.el6\"]\nbits = [18, 20]\n",
+    );
+    let script = sandbox.path().join("kernels.sbatch");
+    sandbox.kbuild().args(["fleet", "export", "slurm", "--file"]).arg(&file).arg("--to").arg(&script).exits(0);
+    let kbuild = sandbox.fake("kbuild", "trap 'exit 143' TERM\nsleep 60 &\nwait");
+    let path = format!("{}:{}", kbuild.path.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut task = std::process::Command::new("sh");
+    let mut task = task.arg(&script).env("PATH", path).env("SLURM_ARRAY_TASK_ID", "1").spawn().unwrap();
+    // Bash reads its own environment from /proc first, and sets the trap then.
+    wait_until("kbuild is called", || {
+        crate::support::processes::of(sandbox.path(), None).iter().any(|(_, line)| line.starts_with("sleep 60"))
+    });
+    // As `--signal=B:TERM@60` and `scancel --batch` do, to nothing but the script's own process.
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(task.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert_eq!(task.wait().unwrap().code(), Some(143));
+    let call = &kbuild.calls()[0];
+    assert_eq!(call.args, ["fleet", "run", "--file", file.to_str().unwrap(), "--shard", "auto"]);
+    assert_eq!(call.env["KBUILD_SHARDS"], "2");
+}
