@@ -20,6 +20,7 @@ mod preflight;
 mod prepare;
 mod recipes;
 pub mod render;
+mod repo;
 mod reproducible;
 mod request;
 mod settings;
@@ -146,6 +147,7 @@ fn dispatch(edge: &Edge, mut command: Subcommand) -> Result<Output, Error> {
         Subcommand::Verify(verify) => verify::run(edge, &verify),
         Subcommand::Boot(boot) => boot::run(edge, &boot),
         Subcommand::Diff(what) => diff::run(edge, &what),
+        Subcommand::Repo(what) => repo::run(edge, &what),
         Subcommand::Doctor(what) => doctor::run(edge, &what),
         Subcommand::Explain(what) => explain::run(edge, &what),
         Subcommand::Recipes(what) => recipes::run(edge, &what),

@@ -12,7 +12,7 @@ use crate::proof::inside;
 use crate::proof::packages::FindError;
 use crate::recipe::builtin;
 use crate::rpm::{source, tree};
-use crate::{fleet, pipeline, plan, recipe};
+use crate::{fleet, pipeline, plan, recipe, repository};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +128,9 @@ pub enum Error {
     /// Two builds differ, and the user asked to be told by the exit code.
     #[error("the builds differ")]
     Differ,
+    /// Nothing was published.
+    #[error(transparent)]
+    Repository(#[from] repository::Error),
     /// There are no packages to look at.
     #[error(transparent)]
     Find(#[from] FindError),
@@ -224,6 +227,7 @@ impl Error {
             | Self::Compare(inside::Error::Package(_))
             | Self::Differ
             | Self::Damaged { .. } => 9,
+            Self::Repository(error) => error.exit_code(),
             Self::Compare(inside::Error::Io(_))
             | Self::Host { .. }
             | Self::NotReady { .. }
@@ -249,6 +253,7 @@ impl Error {
             Self::Preflight { problems, install } => Some(preflight_hint(problems, install.as_deref())),
             Self::Plan(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),
+            Self::Repository(error) => error.hint(),
             Self::Size(error) => Some(error.hint()),
             Self::Connections { fault, .. } => Some(if fault.ipvsadm {
                 "this is what ipvsadm prints: take /proc/net/ip_vs_conn, which has the addresses as the kernel hashes them"

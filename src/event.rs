@@ -32,6 +32,8 @@ pub enum Stage {
     Tree,
     /// Hand over packages, manifest, checksums and logs.
     Collect,
+    /// Put results into a repository.
+    Publish,
 }
 
 impl Stage {
@@ -53,6 +55,7 @@ impl Stage {
             Self::Boot => "boot",
             Self::Tree => "tree",
             Self::Collect => "collect",
+            Self::Publish => "publish",
         }
     }
 }

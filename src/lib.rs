@@ -11,7 +11,7 @@
 //! sys::probe ────▶ Host  ┘     `kbuild plan` prints it     events ─▶ cli::render
 //! ```
 //!
-//! The rooms, each importing only from those below it: [`cli`], [`fleet`], [`pipeline`], [`proof`], [`provenance`], [`compare`], [`plan`],
+//! The rooms, each importing only from those below it: [`cli`], [`fleet`], [`repository`], [`pipeline`], [`proof`], [`provenance`], [`compare`], [`plan`],
 //! [`explain`], [`compiler`], [`recipe`], [`edit`], [`ipvs`], [`rpm`], [`sys`]; under them all the vocabulary: [`command`], [`digest`], [`event`],
 //! [`mod@nearest`], [`times`].
 //! `provenance`, `compare`, `plan`, `explain`, `compiler`, `recipe`, `edit` and `ipvs` are pure. ARCHITECTURE.md has the map.
@@ -33,6 +33,7 @@ pub mod plan;
 pub mod proof;
 pub mod provenance;
 pub mod recipe;
+pub mod repository;
 pub mod rpm;
 pub mod sys;
 pub mod times;

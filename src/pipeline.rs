@@ -43,7 +43,7 @@ use std::path::Path;
 pub use boot::Boot as BootProof;
 pub use error::Error;
 pub use manner::Manner;
-pub use prove::verify as verify_packages;
+pub use prove::{recorded as judge_recorded, verify as verify_packages};
 
 use crate::event::{Event, Reporter, Stage, Unit};
 use crate::plan::fingerprint::Fingerprint;

@@ -33,7 +33,7 @@ pub mod source;
 pub mod step;
 mod steps;
 mod switches;
-pub(crate) mod template;
+pub mod template;
 pub mod trust;
 
 use std::path::PathBuf;

@@ -5,6 +5,7 @@
 mod batch;
 pub mod clock;
 pub mod entropy;
+pub mod exchange;
 pub mod exec;
 pub mod files;
 pub mod http;

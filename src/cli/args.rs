@@ -10,6 +10,7 @@ pub mod manner;
 pub mod module;
 pub mod pace;
 pub mod preflight;
+pub mod repo;
 pub mod routes;
 pub mod signing;
 pub mod size;
@@ -29,6 +30,7 @@ pub use doctor::Doctor;
 pub use explain::Explain;
 use host::Host;
 pub use preflight::Preflight;
+pub use repo::Repo;
 use routes::Routes;
 use size::Size;
 
@@ -93,6 +95,8 @@ pub enum Subcommand {
     Boot(Boot),
     /// Compare two builds: packages, options, symbols, modules, files, and how they were made
     Diff(Diff),
+    /// Publish proved packages in a signed repository that dnf and yum install from
+    Repo(Repo),
     /// Look whether this machine can build a kernel: everything that is missing, at once
     Doctor(Doctor),
     /// Say why a build failed, from its log: of rpmbuild, mock, koji or a CI job

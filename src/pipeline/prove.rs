@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{Context, Error, proved};
 use crate::edit::config::Setting;
 use crate::ipvs::bits::Bits;
+use crate::plan::Route;
 use crate::proof::{Finding, Verdict, packages, setting as proof_of_setting};
 use crate::rpm::binary;
 use crate::sys::files;
@@ -121,6 +122,25 @@ fn judge_setting(findings: Vec<Finding>) -> Result<(), Error> {
     }
     let found = findings.into_iter().filter(|finding| finding.verdict.holds() != Some(true)).collect();
     Err(Error::Proof { found })
+}
+
+/// Judges the proof that a manifest records, as the stage judged it that made it: nothing differs at any level, and levels
+/// 3 and 4 were seen to hold, as far as the route's packages have something for them.
+///
+/// # Errors
+/// Something differs, or what has to be seen was not.
+pub fn recorded(route: Route, proof: &[Finding]) -> Result<(), Error> {
+    let counts = |finding: &&Finding| finding.level <= 4 || finding.verdict.holds() == Some(false);
+    let findings: Vec<Finding> = proof.iter().filter(counts).cloned().collect();
+    let held = |level: u8| findings.iter().any(|each| each.level == level && each.verdict.holds() == Some(true));
+    match route {
+        Route::Param => judge_setting(findings),
+        Route::Kernel if !held(3) => {
+            let why = "no config in the packages was seen to hold".into();
+            Err(Error::Proof { found: vec![Finding::new(3, "config", Verdict::NotChecked { why })] })
+        }
+        Route::Kernel | Route::Module | Route::Tree => judge(findings),
+    }
 }
 
 /// Judges packages without a plan, as the stage judges those of a build: kernels by what is in them, and packages that

@@ -32,7 +32,7 @@ pub(super) fn folded(text: &str, width: usize) -> String {
 ///
 /// # Errors
 /// It is no template, or names a value that there is not.
-pub(super) fn fill(name: &str, template: &str, values: &impl Serialize) -> Result<String, Error> {
+pub fn fill(name: &str, template: &str, values: &impl Serialize) -> Result<String, Error> {
     filled(name, template, values, SyntaxConfig::builder().keep_trailing_newline(true))
 }
 
@@ -41,7 +41,7 @@ pub(super) fn fill(name: &str, template: &str, values: &impl Serialize) -> Resul
 ///
 /// # Errors
 /// As [`fill`].
-pub(crate) fn fill_angled(name: &str, template: &str, values: &impl Serialize) -> Result<String, Error> {
+pub fn fill_angled(name: &str, template: &str, values: &impl Serialize) -> Result<String, Error> {
     let mut syntax = SyntaxConfig::builder();
     syntax.variable_delimiters("<<", ">>").block_delimiters("<%", "%>").comment_delimiters("<#", "#>");
     filled(name, template, values, syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true))

@@ -238,6 +238,20 @@ pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
+/// Returns when everything below a path is on the disk, and not only on its way there (fsync(2)).
+///
+/// # Errors
+/// Something cannot be opened or written.
+pub fn settle(path: &Path) -> io::Result<()> {
+    for entry in walkdir::WalkDir::new(path).contents_first(true) {
+        let entry = entry?;
+        if !entry.file_type().is_symlink() {
+            fs_err::File::open(entry.path())?.sync_all()?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes a directory with all that is in it; one that is not there is fine.
 ///
 /// Directories without write permission, as read-only source trees have them, are made writable first.

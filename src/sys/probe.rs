@@ -98,6 +98,15 @@ fn path() -> String {
     path.split(':').filter(|entry| entry.starts_with('/')).collect::<Vec<_>>().join(":")
 }
 
+/// Returns what gpg finds its keys and its agent by, and the agent whoever has to be asked for a passphrase.
+#[must_use]
+pub fn for_gpg() -> BTreeMap<String, String> {
+    let names =
+        ["HOME", "GNUPGHOME", "GPG_TTY", "XDG_RUNTIME_DIR", "DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"];
+    let set = names.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
+    set.chain([("PATH".to_owned(), path()), ("LANG".to_owned(), "C.UTF-8".to_owned())]).collect()
+}
+
 /// Returns the variables that tell programs of a proxy, and those to find programs by.
 #[must_use]
 pub fn for_package_managers() -> BTreeMap<String, String> {
@@ -119,18 +128,18 @@ pub fn find(path: &str, name: &str) -> Option<PathBuf> {
 
 /// Finds each program: `KBUILD_RPMBUILD=/path` and the like first, then `PATH`, then where root's programs are.
 fn tools(path: &str) -> BTreeMap<String, PathBuf> {
+    TOOLS.iter().filter_map(|name| Some(((*name).to_owned(), tool(path, name)?))).collect()
+}
+
+/// Finds one program in the same way.
+#[must_use]
+pub fn tool(path: &str, name: &str) -> Option<PathBuf> {
     let runs = |file: &PathBuf| access(file, AccessFlags::X_OK).is_ok() && file.is_file();
-    TOOLS
-        .iter()
-        .filter_map(|name| {
-            let override_name = format!("KBUILD_{}", name.to_uppercase().replace('-', "_"));
-            let named = variable(&override_name).map(PathBuf::from);
-            let of_root = OF_ROOT.contains(name).then_some(["/usr/sbin", "/sbin"]);
-            let dirs = path.split(':').chain(of_root.into_iter().flatten());
-            let found = named.or_else(|| dirs.map(|dir| Path::new(dir).join(name)).find(runs))?;
-            Some(((*name).to_owned(), found))
-        })
-        .collect()
+    let override_name = format!("KBUILD_{}", name.to_uppercase().replace('-', "_"));
+    let named = variable(&override_name).map(PathBuf::from);
+    let of_root = OF_ROOT.contains(&name).then_some(["/usr/sbin", "/sbin"]);
+    let dirs = path.split(':').chain(of_root.into_iter().flatten());
+    named.or_else(|| dirs.map(|dir| Path::new(dir).join(name)).find(runs))
 }
 
 /// A host has its packages in an rpm database if rpm's directory holds one that is not empty; on Debian the directory

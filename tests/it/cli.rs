@@ -8,7 +8,7 @@ use crate::support::sandbox::Sandbox;
 use crate::support::toy::Toy;
 use crate::support::{repository, require};
 
-const SUBCOMMANDS: [&str; 8] = ["ipvs", "plan", "verify", "boot", "size", "host", "completions", "man"];
+const SUBCOMMANDS: [&str; 9] = ["ipvs", "plan", "verify", "boot", "repo", "size", "host", "completions", "man"];
 
 #[test]
 fn help_names_every_subcommand_and_every_subcommand_has_help() {

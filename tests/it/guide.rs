@@ -1,10 +1,13 @@
 //! The operator's guide: what stands in it works, and is the same in both languages.
 
-use std::path::Path;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 
+use crate::support::kbuild::Who;
 use crate::support::keyring::Keyring;
 use crate::support::sandbox::Sandbox;
+use crate::support::server::Nginx;
 use crate::support::toy::Toy;
 use crate::support::{repository, require};
 
@@ -38,52 +41,60 @@ fn both_languages_have_the_same_commands() {
 
 #[test]
 fn what_is_to_be_typed_works() {
-    if !["rpmbuild", "gpg", "createrepo_c"].into_iter().all(require) {
+    if !["rpmbuild", "gpg", "nginx", "createrepo_c"].into_iter().all(require) {
         return;
     }
-    // A vault with the toy, signed by a key that is trusted here, takes the place of the distribution's.
-    let sandbox = Sandbox::new();
+    // A vault with the toy, signed by a key that is trusted here, takes the place of the distribution's. Whoever reads the guide is no root:
+    // root's own work directory is the machine's.
+    let sandbox = Sandbox::of_ordinary_user();
     let keyring = Keyring::new();
-    let vault = sandbox.path().join("in");
+    let vault = Nginx::start("");
     let srpm = sandbox.srpm(&Toy::unmodified());
     keyring.sign(&srpm);
-    fs_err::write(vault.join("RPM-GPG-KEY-CentOS-6"), keyring.public()).unwrap();
+    vault.put(srpm.file_name().unwrap().to_str().unwrap(), &srpm);
+    fs_err::write(vault.root().join("RPM-GPG-KEY-CentOS-6"), keyring.public()).unwrap();
     let config = sandbox.input(
         "config.toml",
-        format!(
-            "schema = 1\nmirrors = [{:?}]\ntrust = [{:?}]\nstore = {:?}\n",
-            vault.display().to_string(),
-            keyring.fingerprint(),
-            sandbox.path().join("store").display().to_string()
-        ),
+        format!("schema = 1\nmirrors = [{:?}]\ntrust = [{:?}]\n", vault.url(), keyring.fingerprint()),
     );
-    let here = sandbox.path().join("here");
+    let (here, home) = (sandbox.path().join("here"), sandbox.home());
     fs_err::create_dir(&here).unwrap();
-    let bin = Path::new(env!("CARGO_BIN_EXE_kbuild")).parent().unwrap();
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let gnupg = here.join("gnupg");
+    fs_err::create_dir(&gnupg).unwrap();
+    fs_err::set_permissions(&gnupg, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let program = match sandbox.who() {
+        Who::Me => PathBuf::from(env!("CARGO_BIN_EXE_kbuild")),
+        Who::Ordinary { program, .. } => program.clone(),
+    };
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let run = |text: &str| {
+        let mut command = Command::new("bash");
+        command.args(["-e", "-c", text]).current_dir(&here).env_clear().env("PATH", &path).env("HOME", &home);
+        command.env("KBUILD_CONFIG", &config).env("GNUPGHOME", &gnupg).env("LANG", "C.UTF-8");
+        if let Who::Ordinary { uid, gid, .. } = sandbox.who() {
+            for dir in [&here, &gnupg] {
+                std::os::unix::fs::chown(dir, Some(*uid), Some(*gid)).unwrap();
+            }
+            command.uid(*uid).gid(*gid);
+        }
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        assert!(output.status.success(), "{text}\n{said}");
+    };
+    run("gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-gen-key kbuild@example.com rsa2048 sign never");
     let mut ran = 0;
     for Block { kind, text } in blocks("docs/guide.md") {
         match kind.split_once(' ').unwrap_or((&kind, "")) {
             ("sh", "") => {
                 ran += 1;
-                // Where root would work if nothing else is said is another test's, too.
-                let output = Command::new("bash")
-                    .args(["-e", "-c", &text])
-                    .current_dir(&here)
-                    .env("PATH", &path)
-                    .env("HOME", sandbox.home())
-                    .env("KBUILD_CONFIG", &config)
-                    .env("GNUPGHOME", keyring.path())
-                    .output()
-                    .unwrap();
-                let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-                assert!(output.status.success(), "{text}\n{said}");
+                run(&text);
             }
             ("sh", "director") => {}
             ("toml", file) => fs_err::write(here.join(file), text).unwrap(),
             other => panic!("{other:?}"),
         }
     }
+    run("gpgconf --kill all");
     assert!(ran > 8, "{ran}");
     for result in ["one/manifest.json", "fleet-out/report.html", "repository/repodata/repomd.xml", "fleet.sbatch"] {
         assert!(here.join(result).is_file(), "{result}");

@@ -4,6 +4,7 @@ pub(crate) mod built;
 pub(crate) mod chroot;
 pub(crate) mod daemon;
 pub(crate) mod distribution;
+pub(crate) mod dnf;
 pub(crate) mod fake;
 pub(crate) mod kbuild;
 pub(crate) mod keyring;

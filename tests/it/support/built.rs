@@ -47,12 +47,29 @@ pub(crate) struct Built {
 impl Built {
     /// The unmodified toy, built for 20 bits with all its packages.
     pub(crate) fn toy() -> Self {
-        build("toy", Toy::unmodified)
+        build("toy", "20", Toy::unmodified)
+    }
+
+    /// The same for 18 bits.
+    pub(crate) fn smaller() -> Self {
+        build("smaller", "18", Toy::unmodified)
+    }
+
+    /// A later release of it, built for 20 bits.
+    pub(crate) fn later() -> Self {
+        let later =
+            || Toy::new().replace("kernel.spec", "%define distro_build 220.13.1", "%define distro_build 279.5.2");
+        build("later", "20", || later().pack())
+    }
+
+    /// The toy of el5, built for 20 bits.
+    pub(crate) fn el5() -> Self {
+        build("el5", "20", || Toy::of("el5").pack())
     }
 
     /// The toy of the era of the parameter, built for 20 bits for a fleet.
     pub(crate) fn parameter() -> Self {
-        build("parameter", || Toy::with_parameter().pack())
+        build("parameter", "20", || Toy::with_parameter().pack())
     }
 
     /// Returns the package of this name, such as `kernel-devel`.
@@ -77,7 +94,7 @@ pub(crate) fn manifest(out: &Path) -> serde_json::Value {
     serde_json::from_slice(&fs_err::read(out.join("manifest.json")).unwrap()).unwrap()
 }
 
-fn build(name: &str, srpm: impl FnOnce() -> Srpm) -> Built {
+fn build(name: &str, bits: &str, srpm: impl FnOnce() -> Srpm) -> Built {
     let program = fs_err::metadata(env!("CARGO_BIN_EXE_kbuild")).unwrap();
     let sources = Toy::unmodified();
     let kept = sources.path.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
@@ -85,7 +102,10 @@ fn build(name: &str, srpm: impl FnOnce() -> Srpm) -> Built {
     let dir = cached(name, &key, |dir| {
         let sandbox = Sandbox::new();
         let path = sandbox.srpm(&srpm());
-        let outcome = sandbox.ipvs(&path, "20").exits(0);
+        // What el5 calls its programs Debian does not have.
+        let build = sandbox.ipvs(&path, bits);
+        let build = if name == "el5" { build.arg("--ignore-preflight") } else { build };
+        let outcome = build.exits(0);
         toy::copy(&sandbox.out(), &dir.join("out"));
         fs_err::write(dir.join("stdout"), outcome.stdout).unwrap();
         fs_err::write(dir.join("stderr"), outcome.stderr).unwrap();

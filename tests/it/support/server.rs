@@ -63,6 +63,11 @@ impl Nginx {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The directory that it serves.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.dir.path().join("root")
+    }
+
     /// Puts a file there.
     pub(crate) fn put(&self, path: &str, from: &Path) -> PathBuf {
         let target = self.dir.path().join("root").join(path);
