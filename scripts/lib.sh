@@ -4,7 +4,8 @@
 #
 #   need GROUP...   the packages of these groups, installed in one go if missing
 #   need_rust       cargo, as new as Cargo.toml wants
-#   need_validators what judges provenance and SBOMs, from PyPI; sets $validators
+#   need_validators what judges what kbuild writes for others, from PyPI; sets $validators
+#   need_engines    what runs pipelines of GitLab, from npm; sets $engines
 #   build_static    a kbuild that starts on any Linux of this architecture
 #   is_static       whether a program is one
 #
@@ -22,8 +23,8 @@ fail() {
 }
 
 # rust: to compile kbuild. toy, kernel: to build a kernel that is none, and one
-# that is. boot: to start it. test, container, bare, package, curl, bench: what
-# these scripts use besides.
+# that is. boot: to start it. engines: what runs a fleet. test, container, bare,
+# package, curl, bench, git, npm: what these scripts use besides.
 # shellcheck disable=SC2034 # lacking takes them by name
 declare -A debian=(
     [rust]="gcc libc6-dev"
@@ -37,6 +38,9 @@ declare -A debian=(
     [curl]="curl ca-certificates"
     [bench]="time"
     [cache]="ccache"
+    [engines]="munge rsync slurm-wlm"
+    [git]="git"
+    [npm]="nodejs npm"
 )
 [[ ${LINUX_SOURCE-} ]] || debian[kernel]+=" linux-source-6.1"
 # shellcheck disable=SC2034
@@ -49,6 +53,9 @@ declare -A el=(
     [curl]="curl"
     [bench]="time"
     [cache]="ccache"
+    [engines]="rsync"
+    [git]="git"
+    [npm]="nodejs npm"
 )
 
 need() {
@@ -100,6 +107,10 @@ not_in_el() {
         command -v gpg1 > /dev/null || without+=$'\n    gnupg1, which makes signatures of version 3: it is in EPEL'
         command -v chromium > /dev/null || without+=$'\n    Chromium, as `chromium` on PATH: it is in EPEL'
     fi
+    if [[ " $* " = *" engines "* ]]; then
+        { command -v munged && command -v slurmctld && command -v slurmd; } > /dev/null ||
+            without+=$'\n    Slurm and munge: they are in EPEL'
+    fi
     if [[ " $* " = *" boot "* ]]; then
         command -v busybox > /dev/null || without+=$'\n    a statically linked busybox: put one on PATH'
         command -v qemu-system-x86_64 > /dev/null || export KBUILD_QEMU_SYSTEM_X86_64=/usr/libexec/qemu-kvm
@@ -144,10 +155,28 @@ need_validators() {
     # shellcheck disable=SC2034 # for whoever sources this
     validators=${CARGO_TARGET_DIR:-$repo/target}/validators
     ! cmp -s "$list" "$validators/installed.txt" || return 0
-    step "installing validators of provenance and SBOMs"
+    step "installing validators of what is written for others"
     { python3 -m venv --clear "$validators" && "$validators/bin/pip" install --quiet --requirement "$list" &&
         cp "$list" "$validators/installed.txt"; } ||
         echo "the validators cannot be had: some tests will miss them" >&2
+}
+
+# gitlab-ci-local, which runs pipelines of GitLab with a shell. 4.74 and later
+# want Node 22. Without it the tests that need it leave themselves out, or fail
+# where all must run.
+need_engines() {
+    local package=gitlab-ci-local@4.72.0 groups=() program
+    # shellcheck disable=SC2034 # for whoever sources this
+    engines=${CARGO_TARGET_DIR:-$repo/target}/engines
+    for program in git npm; do
+        command -v "$program" > /dev/null || groups+=("$program")
+    done
+    ((${#groups[@]} == 0)) || need "${groups[@]}"
+    [[ $(cat "$engines/installed.txt" 2> /dev/null) != "$package" ]] || return 0
+    step "installing $package"
+    { npm install --no-audit --no-fund --loglevel=error --prefix "$engines" "$package" &&
+        echo "$package" > "$engines/installed.txt"; } ||
+        echo "$package cannot be had: some tests will miss it" >&2
 }
 
 # Prints the path of a kbuild without shared libraries, of a profile (release).

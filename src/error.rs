@@ -137,6 +137,9 @@ pub enum Error {
     /// A fleet file is not valid.
     #[error(transparent)]
     Fleet(fleet::Error),
+    /// An engine cannot build a fleet as it is.
+    #[error(transparent)]
+    Export(#[from] fleet::engine::Error),
     /// Cells of a fleet failed; the others did not.
     #[error("{} of {of} cells failed:{}", failed.len(), failed.iter().map(ToString::to_string).collect::<String>())]
     Cells {
@@ -200,8 +203,8 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Bug(_) | Self::Signatures(_) => 70,
-            Self::Usage(_) | Self::Find(_) | Self::Compare(inside::Error::Twice { .. }) => 2,
+            Self::Bug(_) | Self::Signatures(_) | Self::Export(fleet::engine::Error::Template(_)) => 70,
+            Self::Export(_) | Self::Usage(_) | Self::Find(_) | Self::Compare(inside::Error::Twice { .. }) => 2,
             Self::Recipe(_)
             | Self::Fleet(_)
             | Self::UnknownRecipe { .. }
@@ -246,6 +249,7 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Export(error) => error.hint(),
             Self::Preflight { problems, install } => Some(preflight_hint(problems, install.as_deref())),
             Self::Plan(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),

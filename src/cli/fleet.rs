@@ -40,7 +40,7 @@ pub(super) fn run(edge: &Edge, arguments: &Arguments) -> Result<Output, Error> {
         What::Run(what) => run::run(edge, &fleet, what),
         What::Collect(what) => collect::run(edge, &fleet, &what.from),
         What::Report(what) => report::run(edge, &fleet, &arguments.file, what.to.as_deref()),
-        What::Export(what) => export::run(&fleet, what, &arguments.file),
+        What::Export(what) => export::run(edge, &fleet, arguments, what),
     }
 }
 

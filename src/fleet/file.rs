@@ -20,6 +20,9 @@ use crate::recipe::{Problem, Recipe};
 /// The most cells that a fleet may have: more than any engine starts as one job.
 const MOST: usize = 10_000;
 
+/// Where the results go, relative to the file, if it does not say.
+pub const OUT: &str = "fleet-out";
+
 /// What a fleet file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fleet {
@@ -118,7 +121,7 @@ pub fn read(text: &str, reading: &Reading<'_>) -> Result<Fleet, Error> {
     let path =
         |key: &str| document.get(key).and_then(|value| value.get_ref().as_str()).map(|text| reading.dir.join(text));
     Ok(Fleet {
-        out: path("out").unwrap_or_else(|| reading.dir.join("fleet-out")),
+        out: path("out").unwrap_or_else(|| reading.dir.join(OUT)),
         work: path("work"),
         cells: in_order(cells.into_iter().map(|(cell, _)| cell).collect()),
     })

@@ -29,7 +29,7 @@ pub fn in_order(cells: Vec<Cell>) -> Vec<Cell> {
 
 /// Returns the part of the cells that is a shard's: as many as the others', give or take one, and all in a row.
 #[must_use]
-pub fn part(cells: &[Cell], shard: Shard) -> &[Cell] {
+pub fn part<T>(cells: &[T], shard: Shard) -> &[T] {
     let bound = |index: u32| {
         let bound = u64::from(index) * cells.len() as u64 / u64::from(shard.of());
         usize::try_from(bound).unwrap_or(cells.len())

@@ -68,28 +68,51 @@ pub const SHARD: &str = "KBUILD_SHARD";
 
 /// Returns the shard that the variables of the environment name.
 ///
-/// GitLab counts from 1 (`CI_NODE_INDEX`, `CI_NODE_TOTAL`; docs.gitlab.com, "Predefined CI/CD variables"), Kubernetes and Slurm from 0 in what kbuild
-/// writes for them (`JOB_COMPLETION_INDEX` of an Indexed Job; `SLURM_ARRAY_TASK_ID`, `SLURM_ARRAY_TASK_MAX` of sbatch(1)).
+/// GitLab counts from 1 (`CI_NODE_INDEX`, `CI_NODE_TOTAL`; docs.gitlab.com, "Predefined CI/CD variables"), Kubernetes from 0
+/// (`JOB_COMPLETION_INDEX` of an Indexed Job; kubernetes.io, "Jobs"), and Slurm from wherever the array begins
+/// (`SLURM_ARRAY_TASK_ID`, `_MIN`, `_MAX`, `_COUNT`; sbatch(1)), which is 0 in what kbuild writes for it.
 ///
 /// # Errors
 /// There is none, or it is none of so many.
 pub fn of_engine(env: &BTreeMap<String, String>) -> Result<Shard, String> {
     let number = |name: &str| env.get(name).and_then(|text| text.trim().parse::<u32>().ok());
-    let known: [(&str, u32, &str, u32); 4] = [
-        (SHARD, 0, SHARDS, 0),
-        ("CI_NODE_INDEX", 0, "CI_NODE_TOTAL", 0),
-        ("SLURM_ARRAY_TASK_ID", 1, "SLURM_ARRAY_TASK_MAX", 1),
-        ("JOB_COMPLETION_INDEX", 1, SHARDS, 0),
+    let known: [(&str, u32, Option<u32>); 4] = [
+        (SHARD, 0, None),
+        ("CI_NODE_INDEX", 0, number("CI_NODE_TOTAL")),
+        ("SLURM_ARRAY_TASK_ID", 1, None),
+        ("JOB_COMPLETION_INDEX", 1, None),
     ];
-    for (name, first, total, last) in known {
+    for (name, first, total) in known {
         let Some(index) = number(name) else { continue };
-        // An array of which one task alone is started again has another maximum.
-        let of = number(SHARDS).or_else(|| number(total).map(|total| total + last));
-        let of = of.ok_or_else(|| format!("`{name}` is {index}, but `{SHARDS}` does not say of how many"))?;
-        return Shard::new(index + first, of).ok_or_else(|| format!("`{name}` is {index}, and there are {of} shards"));
+        // An array of which one task alone is submitted again has another size.
+        let (index, of) = match (number(SHARDS), total) {
+            (Some(of), _) | (None, Some(of)) => (u64::from(index) + u64::from(first), of),
+            (None, None) if name == SLURM => of_array(index, &number)?,
+            (None, None) => return Err(format!("`{name}` is {index}, but `{SHARDS}` does not say of how many")),
+        };
+        let shard = u32::try_from(index).ok().and_then(|index| Shard::new(index, of));
+        return shard.ok_or_else(|| format!("`{name}` names shard {index}, and there are {of} shards"));
     }
     let names = known.map(|(name, ..)| name).join(", ");
     Err(format!("no engine says which shard this is: none of {names} is set to a number"))
+}
+
+/// The variable with the index of a task of a Slurm array.
+const SLURM: &str = "SLURM_ARRAY_TASK_ID";
+
+/// Returns which task this is of a Slurm array that nobody said the size of, from 1, and of how many: each of them must be there.
+fn of_array(id: u32, number: &dyn Fn(&str) -> Option<u32>) -> Result<(u64, u32), String> {
+    let least = number("SLURM_ARRAY_TASK_MIN").unwrap_or(0);
+    let most = number("SLURM_ARRAY_TASK_MAX").ok_or_else(|| {
+        format!("`{SLURM}` is {id}, but neither `SLURM_ARRAY_TASK_MAX` nor `{SHARDS}` says of how many")
+    })?;
+    let of = most.saturating_sub(least).saturating_add(1);
+    match number("SLURM_ARRAY_TASK_COUNT") {
+        Some(count) if count != of => Err(format!(
+            "the array has {count} tasks from {least} to {most}: set `{SHARDS}` to how many shards there are"
+        )),
+        _ => Ok((u64::from(id.saturating_sub(least)) + 1, of)),
+    }
 }
 
 /// Who ran a cell, as far as the engine's variables tell.
@@ -160,6 +183,8 @@ mod tests {
             ("SLURM_ARRAY_TASK_ID=0 SLURM_ARRAY_TASK_MAX=4", "1/5"),
             // One task of six that is started again by itself.
             ("SLURM_ARRAY_TASK_ID=3 SLURM_ARRAY_TASK_MAX=3 KBUILD_SHARDS=6", "4/6"),
+            // An array of the user's own.
+            ("SLURM_ARRAY_TASK_ID=5 SLURM_ARRAY_TASK_MIN=1 SLURM_ARRAY_TASK_MAX=5 SLURM_ARRAY_TASK_COUNT=5", "5/5"),
             ("JOB_COMPLETION_INDEX=4 KBUILD_SHARDS=5", "5/5"),
             ("KBUILD_SHARD=1 KBUILD_SHARDS=1", "1/1"),
         ] {
@@ -169,6 +194,12 @@ mod tests {
             ("", "no engine says"),
             ("JOB_COMPLETION_INDEX=0", "does not say of how many"),
             ("KBUILD_SHARD=6 KBUILD_SHARDS=5", "there are 5 shards"),
+            ("SLURM_ARRAY_TASK_ID=4294967295 KBUILD_SHARDS=5", "there are 5 shards"),
+            ("SLURM_ARRAY_TASK_ID=3", "says of how many"),
+            (
+                "SLURM_ARRAY_TASK_ID=3 SLURM_ARRAY_TASK_MIN=1 SLURM_ARRAY_TASK_MAX=5 SLURM_ARRAY_TASK_COUNT=3",
+                "has 3 tasks from 1 to 5",
+            ),
             ("KBUILD_SHARD=x KBUILD_SHARDS=5", "no engine says"),
         ] {
             let why = of_engine(&env(text)).unwrap_err();

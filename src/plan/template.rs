@@ -2,7 +2,7 @@
 //!
 //! Strict: a value that there is not is an error, with the template's name and the line.
 
-use minijinja::syntax::SyntaxConfig;
+use minijinja::syntax::{SyntaxConfig, SyntaxConfigBuilder};
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub(super) fn folded(text: &str, width: usize) -> String {
 /// # Errors
 /// It is no template, or names a value that there is not.
 pub fn fill(name: &str, template: &str, values: &impl Serialize) -> Result<String, Error> {
-    filled(name, template, values, AutoEscape::None)
+    filled(name, template, values, SyntaxConfig::builder().keep_trailing_newline(true), AutoEscape::None)
 }
 
 /// Fills values into a page of HTML: what they hold is escaped, unless the template calls it `safe`. A line with nothing but a tag of
@@ -42,18 +42,35 @@ pub fn fill(name: &str, template: &str, values: &impl Serialize) -> Result<Strin
 /// # Errors
 /// As [`fill`].
 pub fn page(name: &str, template: &str, values: &impl Serialize) -> Result<String, Error> {
-    filled(name, template, values, AutoEscape::Html)
+    let mut syntax = SyntaxConfig::builder();
+    let syntax = syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    filled(name, template, values, syntax, AutoEscape::Html)
 }
 
-fn filled(name: &str, template: &str, values: &impl Serialize, escape: AutoEscape) -> Result<String, Error> {
+/// Fills values into a template of a text in which braces and percent signs have a meaning of their own, such as a workflow or a
+/// script of a shell: `<< value >>`, and `<% if … %>` on lines that leave nothing behind.
+///
+/// # Errors
+/// As [`fill`].
+pub fn fill_angled(name: &str, template: &str, values: &impl Serialize) -> Result<String, Error> {
+    let mut syntax = SyntaxConfig::builder();
+    syntax.variable_delimiters("<<", ">>").block_delimiters("<%", "%>").comment_delimiters("<#", "#>");
+    let syntax = syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    filled(name, template, values, syntax, AutoEscape::None)
+}
+
+fn filled(
+    name: &str,
+    template: &str,
+    values: &impl Serialize,
+    syntax: &SyntaxConfigBuilder,
+    escape: AutoEscape,
+) -> Result<String, Error> {
     let failed = |error: minijinja::Error| Error(format!("{error}"));
-    let is_page = matches!(escape, AutoEscape::Html);
-    let syntax =
-        SyntaxConfig::builder().keep_trailing_newline(true).trim_blocks(is_page).lstrip_blocks(is_page).build();
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(move |_| escape.clone());
-    environment.set_syntax(syntax.map_err(failed)?);
+    environment.set_syntax(syntax.build().map_err(failed)?);
     environment.add_template(name, template).map_err(failed)?;
     environment.get_template(name).map_err(failed)?.render(Value::from(Serde(values))).map_err(failed)
 }
@@ -71,6 +88,15 @@ mod tests {
         assert_eq!(page("x", template, &values).unwrap(), expected);
         assert_eq!(fill("x.html", "{{ x }}", &values).unwrap(), "<script>\"&'");
         assert!(page("x", "{{ y }}", &values).is_err());
+    }
+
+    #[test]
+    fn braces_are_left_alone_between_angles() {
+        let values = serde_json::json!({ "names": ["a", "b"], "none": false });
+        let text = "${{ x }} {% y %}\n  <% for name in names %>\n  - << name >>\n  <% endfor %>\n<% if none %>\nno\n<% endif %>\nend\n";
+        assert_eq!(fill_angled("t", text, &values).unwrap(), "${{ x }} {% y %}\n  - a\n  - b\nend\n");
+        let error = fill_angled("t", "a\n<< other >>\n", &values).unwrap_err().to_string();
+        assert!(error.contains("t:2"), "{error}");
     }
 
     #[test]

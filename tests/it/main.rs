@@ -24,6 +24,7 @@ mod failures;
 mod families;
 mod fetch;
 mod fleet;
+mod fleet_engines;
 mod fleet_report;
 mod gate;
 mod guide;

@@ -16,6 +16,7 @@ pub(crate) mod rawrpm;
 pub(crate) mod sandbox;
 pub(crate) mod server;
 pub(crate) mod signed;
+pub(crate) mod slurm;
 pub(crate) mod source;
 pub(crate) mod tmpfs;
 pub(crate) mod toy;

@@ -86,7 +86,7 @@ pub struct Export {
     /// For which engine
     #[arg(value_enum)]
     pub engine: Engine,
-    /// How many jobs [default: one for each cell that has to be built]
+    /// How many jobs share the cells; those of one share trees, too [default: one for each cell]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub shards: Option<u32>,
     /// The image that has kbuild and what it needs, where the engine takes one
@@ -95,6 +95,12 @@ pub struct Export {
     /// Where the file goes [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub to: Option<PathBuf>,
+    /// github: only the matrix, as JSON, which the workflow asks for while it runs
+    #[arg(long)]
+    pub matrix: bool,
+    /// gitlab: the jobs of the parent pipeline, which write the child and start it
+    #[arg(long)]
+    pub parent: bool,
 }
 
 /// An engine.

@@ -11,14 +11,37 @@ pub(crate) fn require_validators() -> bool {
     python().is_file() || missing("the validators of tests/validators.txt (scripts/test installs them)")
 }
 
-/// A program that came with them.
-pub(crate) fn program(name: &str) -> PathBuf {
-    python().with_file_name(name)
+fn python() -> PathBuf {
+    program("python")
 }
 
-fn python() -> PathBuf {
+/// A program that came with them.
+pub(crate) fn program(name: &str) -> PathBuf {
     let beside = || Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("validators");
-    std::env::var_os("KBUILD_VALIDATORS").map_or_else(beside, PathBuf::from).join("bin/python")
+    std::env::var_os("KBUILD_VALIDATORS").map_or_else(beside, PathBuf::from).join("bin").join(name)
+}
+
+/// A validator that is a program of its own.
+#[track_caller]
+pub(crate) fn tool(name: &str) -> Command {
+    let path = program(name);
+    assert!(path.is_file(), "`{}` is not there: scripts/test installs it", path.display());
+    let mut command = Command::new(path);
+    command.env_remove("GITHUB_ACTIONS").stdin(std::process::Stdio::null());
+    command
+}
+
+/// Reads all documents of a YAML text.
+#[track_caller]
+pub(crate) fn yaml(text: &str) -> Vec<serde_json::Value> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("document.yaml");
+    fs_err::write(&file, text).unwrap();
+    let script =
+        "import json, sys, yaml\njson.dump(list(yaml.safe_load_all(open(sys.argv[1], encoding='utf-8'))), sys.stdout)";
+    let read = Command::new(python()).args(["-c", script]).arg(&file).output().unwrap();
+    assert!(read.status.success(), "{}\n{text}", String::from_utf8_lossy(&read.stderr));
+    serde_json::from_slice(&read.stdout).unwrap()
 }
 
 /// Judges a document, of the kind `sbom`, `provenance` or `trace`: nothing if it is valid, else why it is not.
