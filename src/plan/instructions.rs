@@ -127,8 +127,8 @@ pub struct Instructions {
 impl Instructions {
     /// Returns the instructions of a route.
     #[must_use]
-    pub fn new(route: Route, mode: Mode, templates: &Templates, more: More) -> Self {
-        Self { name: built_in(route, mode).name.to_owned(), template: templates.of(route, mode), more }
+    pub fn new(route: Route, mode: Mode, templates: &Templates, own: More) -> Self {
+        Self { name: built_in(route, mode).name.to_owned(), template: templates.of(route, mode), more: own }
     }
 
     /// What the file is called among the results.

@@ -80,7 +80,7 @@ pub(super) fn submissions(srpm: &str, arch: &str, mock: Option<&str>, told: &Tol
                 "obs",
                 vec![
                     "osc checkout PROJECT".into(),
-                    format!("cd PROJECT && osc importsrcpkg \"$OLDPWD\"/{srpm} && osc commit -m {}", quote(&srpm)),
+                    format!("cd PROJECT && osc importsrcpkg \"$OLDPWD\"/{srpm} && osc commit -m {srpm}"),
                 ],
             )
         },
@@ -92,7 +92,7 @@ fn options(told: &Told) -> String {
     let with = told.with.iter().map(|name| format!(" --with {name}"));
     let without = told.without.iter().map(|name| format!(" --without {name}"));
     let defines = told.defines.iter().map(|(name, value)| format!(" --define {}", quote(&format!("{name} {value}"))));
-    with.chain(without).chain(defines).collect()
+    with.chain(without).chain(defines).collect::<Vec<_>>().concat()
 }
 
 /// koji hands macros of a build tag to mock (`rpm.macro.NAME`, koji 1.18 and later).
@@ -101,15 +101,19 @@ fn extras(macros: &[(String, String)]) -> Vec<String> {
         return Vec::new();
     }
     let extras = macros.iter().map(|(name, value)| format!(" -x {}", quote(&format!("rpm.macro.{name}={value}"))));
-    vec![format!("koji edit-tag BUILD-TAG{}", extras.collect::<String>())]
+    vec![format!("koji edit-tag BUILD-TAG{}", extras.collect::<Vec<_>>().concat())]
 }
 
 /// copr takes the names of each kind in one word.
 fn chroot(told: &Told) -> Vec<String> {
     let kinds = [("--rpmbuild-with", &told.with), ("--rpmbuild-without", &told.without)];
     let given = kinds.into_iter().filter(|(_, names)| !names.is_empty());
-    let options: String = given.map(|(option, names)| format!(" {option} {}", quote(&names.join(" ")))).collect();
-    if options.is_empty() { Vec::new() } else { vec![format!("copr-cli edit-chroot{options} PROJECT/CHROOT")] }
+    let options: Vec<String> = given.map(|(option, names)| format!("{option} {} ", quote(&names.join(" ")))).collect();
+    if options.is_empty() {
+        Vec::new()
+    } else {
+        vec![format!("copr-cli edit-chroot {}PROJECT/CHROOT", options.concat())]
+    }
 }
 
 /// Says what copr cannot be told.

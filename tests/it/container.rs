@@ -41,7 +41,8 @@ impl Base {
     fn run(&self, step: &str, options: &[&str]) -> std::process::Output {
         let script = repository().join("scripts/container-base");
         let mut command = Command::new(script);
-        command.args(["--print", "--root"]).arg(self.path()).args(options).arg(step).env_remove("FAMILY");
+        command.args(["--print", "--root"]).arg(self.path()).args(options).arg(step);
+        command.env_remove("FAMILY").env("EXTRA", "a-package-of-mine");
         command.output().unwrap()
     }
 
@@ -74,7 +75,8 @@ fn releases_that_left_the_mirrors_get_the_vault() {
     assert!(!six.path().join("etc/yum.repos.d/CentOS-Base.repo").exists());
     let text = six.repository("vault.repo");
     assert_eq!(text.matches("gpgcheck=1\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-CentOS-6\n").count(), 3, "{text}");
-    assert!(six.prints("tools", &[]).starts_with("yum -y install rpm-build "));
+    let tools = six.prints("tools", &[]);
+    assert!(tools.starts_with("yum -y install rpm-build ") && tools.ends_with(" a-package-of-mine\n"), "{tools}");
     assert_eq!(six.prints("family", &[]), "kbuild doctor --recipe el6\n");
 
     let seven = Base::of("centos", "7");
@@ -125,6 +127,7 @@ fn centos_8_is_in_the_vault_and_its_rebuilds_have_mirrors() {
 fn debian_builds_for_several_families_and_an_unknown_system_is_refused() {
     let debian = Base::of("debian", "12");
     assert_eq!(debian.prints("repositories", &[]), "");
+    assert_eq!(debian.prints("clean", &[]), "apt-get clean\nrm -rf /var/lib/apt/lists\n");
     let tools = debian.prints("tools", &[]);
     assert!(tools.starts_with("apt-get update\nenv DEBIAN_FRONTEND=noninteractive apt-get install "), "{tools}");
     assert!(!tools.contains("qemu"), "{tools}");
@@ -147,5 +150,5 @@ fn every_family_that_the_container_names_has_a_recipe() {
         assert!(kbuild::recipe::builtin::names().contains(&name), "{name}");
     }
     // The user that works in it is none that may do everything.
-    assert!(text.contains("\nUSER mockbuild\n"));
+    assert!(text.contains("useradd -r -u 10001 ") && text.contains("\nUSER 10001\n"));
 }
