@@ -112,7 +112,8 @@ impl Cell {
     pub fn command(&self, work: &Path, out: &Path) -> Vec<String> {
         let mut words = vec!["ipvs".to_owned()];
         words.extend(self.words());
-        if self.route == "kernel" && self.setting("cache").is_none() {
+        let is_compiled = self.setting("mode").is_none_or(|mode| mode != ["srpm"]);
+        if self.route == "kernel" && is_compiled && self.setting("cache").is_none() {
             // The next cell in this place goes on in its tree.
             words.push("--cache=tree".into());
         }

@@ -35,7 +35,7 @@ macro_rules! settings {
             may("locked", Kind::Bool, "is `--locked`"),
             may("min-free", Kind::Text, "is `--min-free`, such as \"1GiB\""),
             may("mirror", TEXTS, "is `--mirror`: where to look first"),
-            may("mode", Kind::Text, "is `--mode`"),
+            may("mode", Kind::OneOf(&["bb", "ba", "srpm"]), "is `--mode`"),
             may("nice", Kind::Number(0, 19), "is `--nice`"),
             may("offline", Kind::Bool, "is `--offline`"),
             may("patch", TEXTS, "is `--patch`: files"),

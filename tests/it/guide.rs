@@ -34,9 +34,16 @@ fn blocks(file: &str) -> Vec<Block> {
 
 #[test]
 fn both_languages_have_the_same_commands() {
-    for (english, chinese) in [("docs/guide.md", "docs/guide.zh-CN.md")] {
-        assert_eq!(blocks(english), blocks(chinese), "{english} and {chinese}");
-    }
+    let (english, chinese) = ("docs/guide.md", "docs/guide.zh-CN.md");
+    assert_eq!(blocks(english), blocks(chinese), "{english} and {chinese}");
+    // What is indented is code.
+    let commands = |file: &str| {
+        let text = fs_err::read_to_string(repository().join(file)).unwrap();
+        text.lines().filter(|line| line.starts_with("    ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (all, some) = (commands("README.md"), commands("README.zh-CN.md"));
+    let strange: Vec<_> = some.iter().filter(|line| !all.contains(line)).collect();
+    assert!(some.len() > 20 && strange.is_empty(), "{strange:?}");
 }
 
 #[test]
