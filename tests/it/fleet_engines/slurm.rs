@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::{Place, Srpms, all_but_one_are_done, all_cells, cell, failing, record, report_is_written};
+use crate::support::keyring::Keyring;
 use crate::support::slurm::Slurm;
 use crate::support::{require, require_root, wait_until};
 
@@ -77,6 +78,18 @@ fn an_array_builds_it_and_a_task_that_is_requeued_goes_on() {
     // Whatever moved the files: another place takes them, checked.
     let collect = place.fleet("collect", "fleet/fleet.toml").args(["--out", "elsewhere"]).arg(&results).exits(0);
     collect.prints("5 of 6 cells are done");
+    // What is done can be published, and what failed is not in the way.
+    if ["createrepo_c", "modifyrepo_c", "rpmsign", "gpg"].iter().all(|program| require(program)) {
+        let key = Keyring::new();
+        let repository = place.sandbox.path().join("repository");
+        let publish = place.sandbox.kbuild().arg("repo").arg(&repository).arg("elsewhere").env("GNUPGHOME", key.path());
+        publish.args(["--sign-with", &key.fingerprint()]).exits(0);
+        let record = fs_err::read_to_string(repository.join("repodata/packages.json")).unwrap();
+        for (release, bits) in [("220.13.1", 18), ("220.13.1", 20), ("220.17.1", 16), ("220.17.1", 18)] {
+            assert!(record.contains(&format!("kernel-2.6.32-{release}.el6.ipvs_{bits}bit.x86_64.rpm")), "{record}");
+        }
+        assert!(!record.contains("220.17.1.el6.ipvs_20bit"), "{record}");
+    }
 
     // The same script once more: only what failed is built. And once more: nothing.
     let before = manifests(&place);
