@@ -38,8 +38,10 @@ impl Place {
         let user = if is_root() { format!("user = {:?}\n", sandbox.user().name) } else { String::new() };
         let text = format!(
             "schema = 1\nout = \"../out\"\nwork = \"../work\"\n[defaults]\nallow-unsigned = true\n{user}\
-             [[group]]\nname = \"edge\"\nsrpms = [{stock:?}]\nbits = [18, 19, 20]\n\
-             [[group]]\nname = \"broken\"\nsrpms = [{broken:?}]\nbits = [20]\n"
+             [[group]]\nname = \"edge\"\nsrpms = [{:?}]\nbits = [18, 19, 20]\n\
+             [[group]]\nname = \"broken\"\nsrpms = [{:?}]\nbits = [20]\n",
+            stock.display().to_string(),
+            broken.display().to_string(),
         );
         let file = sandbox.input("fleet.toml", text);
         let place = Self { sandbox, file };

@@ -96,16 +96,15 @@ fn pictures(curve: &Curve) -> std::io::Result<Vec<Picture>> {
         let loads = curve.connections.iter().enumerate();
         loads.map(|(place, load)| line(thousands(*load), &|size| of(size).get(place).copied())).collect()
     };
-    let panels = [
-        ("Memory, by bytes of a bucket", memory.collect(), 2.0, whole_bytes as fn(f64) -> String),
-        ("Mean chain, by connections", loads(&|size| &size.chain), 10.0, plain),
-        ("Mean look-up, by connections", loads(&|size| &size.look_up), 10.0, plain),
-    ];
-    let picture = |(title, lines, base, value): (&str, Vec<Line>, f64, fn(f64) -> String)| {
-        let svg = panel::svg(&Panel { lines, marks: &marks, base, value: &value })?;
-        Ok(Picture { title: title.into(), svg })
+    let picture = |title: &str, lines: Vec<Line>, base: f64, value: &dyn Fn(f64) -> String| {
+        let svg = panel::svg(&Panel { lines, marks: &marks, base, value })?;
+        std::io::Result::Ok(Picture { title: title.into(), svg })
     };
-    panels.into_iter().map(picture).collect()
+    Ok(vec![
+        picture("Memory, by bytes of a bucket", memory.collect(), 2.0, &whole_bytes)?,
+        picture("Mean chain, by connections", loads(&|size| &size.chain), 10.0, &plain)?,
+        picture("Mean look-up, by connections", loads(&|size| &size.look_up), 10.0, &plain)?,
+    ])
 }
 
 /// A number of connections in few letters: `10k`, `1M`.

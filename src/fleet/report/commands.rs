@@ -38,9 +38,13 @@ fn blocks(text: &str) -> Vec<String> {
     for line in text.lines() {
         let is_fence = line.trim_start().starts_with("```");
         is_fenced ^= is_fence;
-        match (is_fence, is_fenced, line.strip_prefix("    ")) {
-            (false, true, _) => blocks.last_mut().into_iter().for_each(|block| block.push(line)),
-            (false, false, Some(code)) => blocks.last_mut().into_iter().for_each(|block| block.push(code)),
+        let code = match (is_fence, is_fenced) {
+            (true, _) => None,
+            (false, true) => Some(line),
+            (false, false) => line.strip_prefix("    "),
+        };
+        match (code, blocks.last_mut()) {
+            (Some(code), Some(block)) => block.push(code),
             _ => blocks.push(Vec::new()),
         }
     }

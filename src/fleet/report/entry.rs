@@ -223,7 +223,7 @@ impl Entry {
         let packages: Vec<Package> = manifest
             .iter()
             .flat_map(|manifest| &manifest.files)
-            .filter(|file| file.name.ends_with(".rpm"))
+            .filter(|file| Path::new(&file.name).extension().is_some_and(|ending| ending == "rpm"))
             .map(|file| {
                 let is_there = names.contains(&file.name);
                 Package {

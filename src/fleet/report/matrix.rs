@@ -60,8 +60,9 @@ impl Matrix {
                 rows.len() - 1
             });
             let column = bits.binary_search(&cell.bits).unwrap_or_default();
-            let slot = rows.get_mut(place).and_then(|row| row.cells.get_mut(column));
-            slot.into_iter().for_each(|slot| *slot = Some(cell.name.clone()));
+            if let Some(slot) = rows.get_mut(place).and_then(|row| row.cells.get_mut(column)) {
+                *slot = Some(cell.name.clone());
+            }
         }
         // Stable: the rows of a group stay as they are.
         rows.sort_by_key(|row| groups.get(row.group.as_str()).copied());

@@ -130,7 +130,7 @@ struct Mark {
     level: u8,
     /// Its name in the style sheet.
     class: &'static str,
-    mark: &'static str,
+    sign: &'static str,
 }
 
 #[derive(Serialize)]
@@ -276,8 +276,8 @@ fn short<'a>(entry: &'a Entry, units: &Units<'_>) -> Short<'a> {
             .proof
             .iter()
             .map(|level| {
-                let (class, mark) = sign(level.is);
-                Mark { level: level.level, class, mark }
+                let (class, sign) = sign(level.is);
+                Mark { level: level.level, class, sign }
             })
             .collect(),
         proof: proof(entry),

@@ -39,7 +39,7 @@ struct CauseView<'a> {
 struct LevelView<'a> {
     level: u8,
     class: &'static str,
-    mark: &'static str,
+    sign: &'static str,
     words: &'static str,
     what: &'static str,
     evidence: &'a str,
@@ -112,11 +112,11 @@ pub(super) fn view<'a>(entry: &'a Entry, units: &Units<'_>) -> View<'a> {
 }
 
 fn level(level: &Level) -> LevelView<'_> {
-    let (class, mark) = sign(level.is);
+    let (class, sign) = sign(level.is);
     LevelView {
         level: level.level,
         class,
-        mark,
+        sign,
         words: level.is.words(),
         what: match level.level {
             1 => "the edited sources",
