@@ -29,6 +29,7 @@ mod hostile;
 mod install;
 mod interrupt;
 mod module;
+mod packaging;
 mod param;
 mod plan;
 mod preflight;
