@@ -34,6 +34,7 @@ mod in_memory;
 mod install;
 mod interrupt;
 mod module;
+mod packaging;
 mod param;
 mod plan;
 mod preflight;
