@@ -90,12 +90,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     tell_cache(context, compilers);
     if end == End::Exit(0) && gate.moment == When::BeforeBuild {
         progress.line(CLEANING);
-        if *is_ours {
-            finished::clean(&context.plan.layout, is_kept)?;
-        }
-        if is_kept {
-            finished::share(context, command);
-        }
+        leave(context, command, *is_ours, is_kept)?;
     }
     context.stopwatch.parts(progress.parts());
     if gate.moment == When::AtTheEnd && end == End::Exit(0) {
@@ -130,6 +125,17 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     // `-bp` alone is no measure of a build, and neither is the rest of one.
     if gate.moment == When::BeforeBuild && !*is_resumed && finished::count(&context.plan.layout).is_none() {
         meter.finish(progress.objects());
+    }
+    Ok(())
+}
+
+/// Removes rpmbuild's trees if that is left to kbuild, but for one that is kept, which others may get.
+fn leave(context: &Context<'_>, command: &Command, is_ours: bool, is_kept: bool) -> Result<(), Error> {
+    if is_ours {
+        finished::clean(&context.plan.layout, is_kept)?;
+    }
+    if is_kept {
+        finished::share(context, command);
     }
     Ok(())
 }

@@ -73,7 +73,9 @@ mod tests {
     fn only_a_directory_of_its_own_name_and_user_is_taken_or_removed() {
         let dir = tempfile::tempdir().unwrap();
         let (work, memory) = (dir.path().join("work"), dir.path().join("memory"));
-        [&work, &memory].into_iter().for_each(|dir| fs_err::create_dir(dir).unwrap());
+        for dir in [&work, &memory] {
+            fs_err::create_dir(dir).unwrap();
+        }
         let on_disk = Layout::of(&work);
         let layout = Layout { memory: Some(on_disk.memory_below(&memory)), ..on_disk.clone() };
         enter(&layout).unwrap();

@@ -49,7 +49,7 @@ fn all() -> impl Iterator<Item = Process> {
 }
 
 /// Returns the first process of a group with all that it and they have started (`/proc/PID/task/TID/children`; Linux 3.5 and later,
-/// with CONFIG_PROC_CHILDREN since 4.2), as far as it is in the group. On a large machine there are thousands of other processes, which are
+/// with `CONFIG_PROC_CHILDREN` since 4.2), as far as it is in the group. On a large machine there are thousands of other processes, which are
 /// not looked at. Where that cannot be asked, all of the group.
 fn family(group: i32) -> Vec<Process> {
     let mut found = Vec::new();
@@ -60,7 +60,7 @@ fn family(group: i32) -> Vec<Process> {
         for task in fs_err::read_dir(dir.join("task")).into_iter().flatten().flatten() {
             match fs_err::read_to_string(task.path().join("children")) {
                 Ok(children) => {
-                    waiting.extend(children.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()))
+                    waiting.extend(children.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
                 }
                 // This thread has ended, or there is no such file here at all.
                 Err(_) if task.path().is_dir() => return all().filter(|process| process.group == group).collect(),
@@ -205,7 +205,8 @@ mod tests {
         let mut family: Vec<i32> = family(group).iter().map(|process| process.pid).collect();
         let mut group_of_all: Vec<i32> =
             all().filter(|process| process.group == group).map(|process| process.pid).collect();
-        (family.sort_unstable(), group_of_all.sort_unstable());
+        family.sort_unstable();
+        group_of_all.sort_unstable();
         assert_eq!(family, group_of_all);
         nix::sys::signal::killpg(Pid::from_raw(group), Signal::SIGKILL).unwrap();
         first.wait().unwrap();

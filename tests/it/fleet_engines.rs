@@ -151,11 +151,6 @@ fn all_but_one_are_done(results: &Path, mended: bool) {
     }
 }
 
-/// Whether `kbuild fleet report` of this build of kbuild writes one.
-fn report_is_written(place: &Place, file: &str) -> bool {
-    place.fleet("report", file).start().ends().code() == Some(0)
-}
-
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

@@ -48,17 +48,19 @@ pub(super) fn run(edge: &Edge, fleet: &Fleet, from: &[PathBuf]) -> Result<Output
             _ if state.is_done() => ("there", String::new()),
             None if state == State::New => ("missing", "nothing of it was found".into()),
             None => (state.word(), state.why().unwrap_or_default()),
-            Some((place, record)) => match damage(place, record) {
-                Some(file) => {
+            Some((place, record)) => {
+                if let Some(file) = damage(place, record) {
                     damaged.push(format!("{} ({})", file.display(), cell.name));
                     ("damaged", format!("{} is not what was built", file.display()))
-                }
-                None => {
-                    take(place, &cell.out(&fleet.out)).map_err(failed)?;
+                } else {
+                    // Packages of an earlier state of the cell are worth more than the news that there are no others.
+                    if record.status == Status::Done || !matches!(state, State::Changed { .. }) {
+                        take(place, &cell.out(&fleet.out)).map_err(failed)?;
+                    }
                     let state = State::of(cell, &inputs, &fleet.out);
                     (if state.is_done() { "taken" } else { state.word() }, state.why().unwrap_or_default())
                 }
-            },
+            }
         };
         lines.push((cell.name.clone(), how, why));
     }
@@ -113,15 +115,16 @@ fn take(from: &Path, to: &Path) -> std::io::Result<()> {
 fn shown(format: Format, lines: &[(String, &str, String)]) -> String {
     let mut text = String::new();
     for (name, how, why) in lines {
-        // Writing to a String does not fail.
-        let _ = match format {
-            Format::Json => writeln!(text, "{}", serde_json::json!({ "cell": name, "status": how, "why": why })),
-            Format::Human | Format::Plain => writeln!(text, "{how:8} {name}  {why}"),
+        let line = match format {
+            Format::Json => serde_json::json!({ "cell": name, "status": how, "why": why }).to_string(),
+            Format::Human | Format::Plain => format!("{how:8} {name}  {why}"),
         };
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{}", line.trim_end());
     }
     if format != Format::Json {
         let done = lines.iter().filter(|(_, how, _)| ["there", "taken"].contains(how)).count();
         let _ = writeln!(text, "\n{done} of {} cells are done", lines.len());
     }
-    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    text
 }

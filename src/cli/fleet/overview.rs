@@ -53,7 +53,9 @@ pub(super) fn of(fleet: &Fleet, cells: &[Cell]) -> Result<Overview, Error> {
     let mut contents = Contents::new()?;
     let mut known = Known::default();
     for cell in &fleet.cells {
-        Record::read(&cell.out(&fleet.out)).iter().for_each(|record| known.add(record));
+        if let Some(record) = Record::read(&cell.out(&fleet.out)) {
+            known.add(&record);
+        }
     }
     let states: Vec<State> = cells.iter().map(|cell| State::of(cell, &contents.inputs(cell), &fleet.out)).collect();
     let to_do: Vec<&Cell> =
