@@ -19,8 +19,8 @@ fn every_subcommand_has_a_manual_page() {
     let help = sandbox.kbuild().arg("--help").exits(0);
     let commands = help.stdout.split_once("Commands:\n").unwrap().1.split_once("\n\n").unwrap().0;
     // What is wrapped is set deeper.
-    let named = commands.lines().filter_map(|line| line.strip_prefix("  ")).filter(|rest| !rest.starts_with(' '));
-    let subcommands: Vec<&str> = named.filter_map(|line| line.split(' ').next()).collect();
+    let listed = commands.lines().filter_map(|line| line.strip_prefix("  ")).filter(|rest| !rest.starts_with(' '));
+    let subcommands: Vec<&str> = listed.filter_map(|line| line.split(' ').next()).collect();
     assert!(subcommands.len() > 10, "{subcommands:?}");
     for subcommand in subcommands.into_iter().filter(|name| *name != "help") {
         let text = fs_err::read_to_string(dir.join(format!("kbuild-{subcommand}.1"))).unwrap();
