@@ -252,6 +252,10 @@ fn seen(browser: &mut Chromium) {
             assert!((0.3..0.97).contains(&share), "{name} {scheme}: {share} of it is nothing");
             let colours: BTreeSet<_> = picture.pixels.iter().collect();
             assert!(colours.len() > 100, "{name} {scheme}: {} colours", colours.len());
+            // What is said of a cell stands within it.
+            let beyond = "[...document.querySelectorAll('.matrix td.cell .proof, .matrix td.cell small')].filter(part => \
+                          part.getBoundingClientRect().right > part.closest('td').getBoundingClientRect().right).length";
+            assert_eq!(browser.value(beyond), 0, "{name}");
             browser.value("document.querySelectorAll('details.cell').forEach(cell => { cell.open = true })");
             let [page, window] = ["scrollWidth", "clientWidth"]
                 .map(|what| browser.value(&format!("document.scrollingElement.{what}")).as_u64().unwrap());
