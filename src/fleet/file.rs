@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::cell::{Cell, Setting, Source};
 use super::in_order;
-use super::keys::{AXES, PATHS, TOP};
+use super::keys::{AXES, PATHS, TOP, is_meaningless};
 use crate::ipvs::bits::Bits;
 use crate::nearest::nearest;
 use crate::plan::resolve;
@@ -86,6 +86,14 @@ impl fmt::Debug for Reading<'_> {
 
 /// A part of the file with its place.
 type Placed<T> = (T, Range<usize>);
+
+/// An option of a group.
+struct Given {
+    setting: Setting,
+    span: Range<usize>,
+    /// Whether the group itself has it, and not the defaults.
+    is_own: bool,
+}
 
 /// Reads a fleet file.
 ///
@@ -205,7 +213,11 @@ impl<'b> Group<'_, 'b> {
                             arch,
                             route: route.clone(),
                             recipe: recipe.map(|recipe| recipe.name.clone()),
-                            settings: settings.iter().map(|(setting, _)| setting.clone()).collect(),
+                            settings: settings
+                                .iter()
+                                .filter(|given| given.is_own || !is_meaningless(&given.setting.option, route))
+                                .map(|given| given.setting.clone())
+                                .collect(),
                         };
                         if let Some(skip) = skips.iter().position(|skip| skip.fits(&cell)) {
                             used.get_mut(skip).into_iter().for_each(|used| *used = true);
@@ -236,10 +248,10 @@ impl<'b> Group<'_, 'b> {
         &self,
         reading: &'r Reading<'_>,
         found: &mut Found<'_>,
-        settings: &[Placed<Setting>],
+        settings: &[Given],
     ) -> Vec<(Source, Option<&'r Recipe>, Range<usize>)> {
-        let asked = settings.iter().find(|(setting, _)| setting.option == "recipe");
-        let asked = asked.and_then(|(setting, span)| Some((setting.values.first()?, span)));
+        let asked = settings.iter().find(|given| given.setting.option == "recipe");
+        let asked = asked.and_then(|given| Some((given.setting.values.first()?, &given.span)));
         let named = |name: &str| reading.recipes.iter().find(|recipe| recipe.name == name);
         let given = asked.and_then(|(name, _)| named(name));
         if let Some((name, span)) = asked.filter(|(name, _)| given.is_none() && !name.contains(['/', '.'])) {
@@ -274,9 +286,10 @@ impl<'b> Group<'_, 'b> {
     }
 
     /// Returns its options in order of name: its own, and the defaults that it has none of.
-    fn settings(&self, dir: &Path) -> Vec<Placed<Setting>> {
-        let mut settings: BTreeMap<String, Placed<Setting>> = BTreeMap::new();
-        for table in self.defaults.into_iter().chain([self.table]) {
+    fn settings(&self, dir: &Path) -> Vec<Given> {
+        let mut settings: BTreeMap<String, Given> = BTreeMap::new();
+        let tables = self.defaults.into_iter().map(|table| (table, false)).chain([(self.table, true)]);
+        for (table, is_own) in tables {
             for (key, value) in table {
                 let option = key.get_ref().to_string();
                 if AXES.contains(&option.as_str()) {
@@ -303,12 +316,15 @@ impl<'b> Group<'_, 'b> {
                     settings.remove(&option);
                     continue;
                 }
-                settings.insert(option.clone(), (Setting { option, values }, value.span()));
+                let given = Given { setting: Setting { option: option.clone(), values }, span: value.span(), is_own };
+                settings.insert(option, given);
             }
         }
-        settings
-            .entry("profile".into())
-            .or_insert_with(|| (Setting { option: "profile".into(), values: vec!["fleet".into()] }, self.span.clone()));
+        settings.entry("profile".into()).or_insert_with(|| Given {
+            setting: Setting { option: "profile".into(), values: vec!["fleet".into()] },
+            span: self.span.clone(),
+            is_own: false,
+        });
         settings.into_values().collect()
     }
 
@@ -363,7 +379,7 @@ impl Skip {
 }
 
 /// Returns the place of the option that a fault speaks of, or of the cell.
-fn blamed(fault: &Fault, settings: &[Placed<Setting>], cell: &Range<usize>) -> Range<usize> {
+fn blamed(fault: &Fault, settings: &[Given], cell: &Range<usize>) -> Range<usize> {
     let speaks = |option: &str| {
         let named = format!("--{option}");
         let mut rest = fault.what.as_str();
@@ -375,7 +391,7 @@ fn blamed(fault: &Fault, settings: &[Placed<Setting>], cell: &Range<usize>) -> R
         }
         false
     };
-    settings.iter().find(|(setting, _)| speaks(&setting.option)).map_or(cell.clone(), |(_, span)| span.clone())
+    settings.iter().find(|given| speaks(&given.setting.option)).map_or(cell.clone(), |given| given.span.clone())
 }
 
 /// Returns a text or a number as the command line has it.
@@ -436,7 +452,9 @@ arches = ["x86_64"]
         );
         let [first, .., last] = fleet.cells.as_slice() else { panic!("{names:?}") };
         assert_eq!(first.setting("mirror").unwrap(), ["/d/vault", "http://mirror.example"]);
-        assert_eq!((first.setting("boot"), last.setting("boot")), (None, Some(&[][..])));
+        // What the defaults say of kernels is not said of other packages.
+        assert_eq!((first.setting("boot"), last.setting("boot")), (None, None));
+        assert_eq!(last.setting("profile"), None);
         assert_eq!(
             (first.profile(), first.recipe.as_deref(), last.recipe.as_deref()),
             ("fleet", Some("el6"), Some("el7"))

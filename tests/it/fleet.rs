@@ -229,3 +229,16 @@ fn all_that_is_wrong_with_a_file_is_said_at_once() {
     sandbox.kbuild().args(["fleet", "check", "--file", "/no/such.toml"]).exits(3).says("cannot read the fleet");
     assert!(!Path::new(&sandbox.out()).exists());
 }
+
+#[test]
+fn the_example_in_the_readme_is_a_fleet() {
+    let sandbox = Sandbox::new();
+    let readme = fs_err::read_to_string(crate::support::repository().join("README.md")).unwrap();
+    let lines = readme.lines().skip_while(|line| *line != "    out = \"fleet-out\"");
+    let lines = lines.take_while(|line| line.is_empty() || line.starts_with("    ")).map(str::trim_start);
+    let text = lines.fold(String::from("schema = 1\n"), |text, line| format!("{text}{line}\n"));
+    let file = sandbox.input("fleet.toml", text);
+    let fleet = |what: &str| sandbox.kbuild().args(["fleet", what, "--file"]).arg(&file);
+    fleet("check").exits(0).prints("is a fleet of 6 cells");
+    fleet("plan").exits(0).prints("core-3.10.0-1160.el7-20-param");
+}
