@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::support::daemon::Daemon;
 use crate::support::kbuild::Kbuild;
 use crate::support::package::names;
 use crate::support::sandbox::Sandbox;
@@ -241,4 +242,35 @@ fn the_example_in_the_readme_is_a_fleet() {
     let fleet = |what: &str| sandbox.kbuild().args(["fleet", what, "--file"]).arg(&file);
     fleet("check").exits(0).prints("is a fleet of 6 cells");
     fleet("plan").exits(0).prints("core-3.10.0-1160.el7-20-param");
+}
+
+#[test]
+fn cells_of_two_machines_share_a_redis_whose_end_harms_nothing() {
+    if !["rpmbuild", "ccache", "redis-server"].into_iter().all(require) {
+        return;
+    }
+    let mut redis = Daemon::redis(None);
+    // Long enough for the end of the server to be within the build.
+    let slow = Toy::new().script("%build", "sleep 2").pack();
+    let place = Place::new(&[&slow], "18, 20, 22", &format!("cache = \"redis://{}\"\n", redis.address()));
+    let cell = |bits: u32| format!("el6-kernel-2.6.32-220.13.1.el6-{bits}-kernel");
+    // Each has a work directory of its own, as on another machine.
+    let run = |bits: u32| {
+        let work = place.sandbox.path().join(format!("work-{bits}"));
+        place.fleet("run").args(["--cell", &cell(bits), "--work"]).arg(work)
+    };
+    let compiled = |bits: u32| -> Value {
+        let manifest = fs_err::read(place.cell(&cell(bits)).join("manifest.json")).unwrap();
+        serde_json::from_slice::<Value>(&manifest).unwrap()["compiled"].clone()
+    };
+    run(18).exits(0);
+    run(20).exits(0);
+    let taken = compiled(20);
+    assert!(taken["put-back"].as_u64().unwrap_or(0) > 0 || taken["statistics"]["remote"].as_u64() > Some(0), "{taken}");
+    let running = run(22).start();
+    let log = place.cell(&cell(22)).join("cell.log");
+    wait_until("%build begins", || fs_err::read_to_string(&log).is_ok_and(|text| text.contains("%build")));
+    redis.kill();
+    running.exits(0);
+    place.sandbox.kbuild().args(["verify", "--bits", "22"]).arg(place.cell(&cell(22))).exits(0);
 }
