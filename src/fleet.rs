@@ -15,6 +15,7 @@ pub mod record;
 pub mod report;
 pub mod shard;
 pub mod show;
+mod skip;
 pub mod state;
 
 pub use cell::Cell;

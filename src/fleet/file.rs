@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::cell::{Cell, Setting, Source};
 use super::in_order;
 use super::keys::{AXES, PATHS, TOP, is_meaningless};
+use super::skip;
 use crate::ipvs::bits::Bits;
 use crate::nearest::nearest;
 use crate::plan::resolve;
@@ -175,7 +176,7 @@ impl<'b> Group<'_, 'b> {
         let name = self.table.get("name").and_then(|name| word(name.get_ref())).unwrap_or_default();
         let at = self.table.get("name").map_or(self.span.clone(), Spanned::span);
         let settings = self.settings(reading.dir);
-        let skips = self.skips(found);
+        let skips = skip::read(self.table, found);
         let mut used = vec![false; skips.len()];
         let arches = self.texts("arches");
         let arches: Vec<Option<Placed<String>>> =
@@ -327,55 +328,6 @@ impl<'b> Group<'_, 'b> {
         });
         settings.into_values().collect()
     }
-
-    /// Returns what is left out.
-    fn skips(&self, found: &mut Found<'_>) -> Vec<Skip> {
-        let list = self.table.get("skip").and_then(|skip| skip.get_ref().as_array());
-        let mut skips = Vec::new();
-        for each in list.into_iter().flatten() {
-            let text = |key: &str| each.get_ref().as_table()?.get(key).and_then(|value| word(value.get_ref()));
-            let skip = Skip {
-                release: text("release"),
-                bits: text("bits"),
-                arch: text("arch"),
-                route: text("route"),
-                span: each.span(),
-            };
-            if skip.release.is_none() && skip.bits.is_none() && skip.arch.is_none() && skip.route.is_none() {
-                found.say(
-                    &skip.span,
-                    "this leaves out every cell of the group",
-                    "name what the cells have that are not wanted",
-                );
-            } else {
-                skips.push(skip);
-            }
-        }
-        skips
-    }
-}
-
-/// Cells that are not wanted: all that have what is named.
-struct Skip {
-    release: Option<String>,
-    bits: Option<String>,
-    arch: Option<String>,
-    route: Option<String>,
-    span: Range<usize>,
-}
-
-impl Skip {
-    fn fits(&self, cell: &Cell) -> bool {
-        let source = cell.source.to_string();
-        let is =
-            |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
-        let is_source =
-            self.release.as_deref().is_none_or(|wanted| source == wanted || source.ends_with(&format!("/{wanted}")));
-        is_source
-            && is(&self.bits, Some(&cell.bits.to_string()))
-            && is(&self.arch, cell.arch.as_deref())
-            && is(&self.route, Some(&cell.route))
-    }
 }
 
 /// Returns the place of the option that a fault speaks of, or of the cell.
@@ -395,7 +347,7 @@ fn blamed(fault: &Fault, settings: &[Given], cell: &Range<usize>) -> Range<usize
 }
 
 /// Returns a text or a number as the command line has it.
-fn word(value: &DeValue<'_>) -> Option<String> {
+pub(super) fn word(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) => {
