@@ -19,7 +19,7 @@ use crate::fleet::cell::Cell;
 use crate::fleet::file::{self, Fault, Fleet, Reading};
 use crate::fleet::shard::{self, Asked, Shard};
 use crate::fleet::{Error as Broken, order};
-use crate::recipe::builtin;
+use crate::recipe::{Recipe, builtin};
 use crate::sys::stand_in;
 
 pub(super) fn run(edge: &Edge, arguments: &Arguments) -> Result<Output, Error> {
@@ -67,7 +67,27 @@ fn read(edge: &Edge, path: &Path) -> Result<Fleet, Error> {
         let kind = (cell.group.clone(), cell.route.clone(), cell.arch.clone());
         judged.borrow_mut().entry(kind).or_insert_with(|| judge(edge, cell)).clone()
     };
-    Ok(file::read(&text, &Reading { origin: &origin, dir, recipes: &recipes, judge: &judge })?)
+    let fleet = file::read(&text, &Reading { origin: &origin, dir, recipes: &recipes, judge: &judge })?;
+    doubt(edge, &fleet, &recipes);
+    Ok(fleet)
+}
+
+/// Warns of sizes that a family does not take by its recipe. Only the kernel's own sources know, so it is no refusal yet.
+fn doubt(edge: &Edge, fleet: &Fleet, recipes: &[Recipe]) {
+    let mut said = Vec::new();
+    for cell in &fleet.cells {
+        let recipe = recipes.iter().find(|recipe| Some(&recipe.name) == cell.recipe.as_ref());
+        let Some(recipe) = recipe.filter(|recipe| !recipe.option.range.contains(cell.bits)) else { continue };
+        if said.contains(&(&recipe.name, cell.bits)) {
+            continue;
+        }
+        said.push((&recipe.name, cell.bits));
+        edge.reporter.warn(format!(
+            "`{}`: {} bits are outside of {}, which recipe {} knows of; `kbuild ipvs` refuses them if the kernel's own sources do not \
+             say otherwise",
+            cell.name, cell.bits, recipe.option.range, recipe.name
+        ));
+    }
 }
 
 /// Judges a cell as the command line of `kbuild ipvs` would be.

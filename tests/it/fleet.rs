@@ -218,7 +218,18 @@ fn all_that_is_wrong_with_a_file_is_said_at_once() {
         "schema = 1\n[[group]]\nname = \"a\"\nreleases = [\"2.6.32-220.13.1.el6\"]\nbits = [20, 18]\n",
     )
     .unwrap();
-    fleet("check").exits(0).prints("a fleet of 2 cells");
+    fleet("check").exits(0).prints("a fleet of 2 cells").does_not_say("outside of");
+    fs_err::write(
+        &file,
+        "schema = 1\n[[group]]\nname = \"a\"\nreleases = [\"2.6.32-220.13.1.el6\"]\nbits = [20, 22]\n",
+    )
+    .unwrap();
+    fleet("check").exits(0).says("22 bits are outside of 8..20, which recipe el6 knows of");
+    fs_err::write(
+        &file,
+        "schema = 1\n[[group]]\nname = \"a\"\nreleases = [\"2.6.32-220.13.1.el6\"]\nbits = [20, 18]\n",
+    )
+    .unwrap();
     let plan = fleet("plan").exits(0);
     plan.prints("a-2.6.32-220.13.1.el6-20-kernel  new").prints("is a guess").prints("2 cells: 2 new");
     let plan = fleet("plan").args(["--shard", "2/2", "--format", "json"]).exits(0);
