@@ -9,6 +9,8 @@ use super::tree::Tree;
 /// Directories that hold nothing but what make writes in them: since Linux 2.6.33, and since 2.6.39 for those of
 /// architectures (scripts/kconfig/confdata.c, arch/x86/Makefile).
 const MADE: [&str; 2] = ["include/config/", "include/generated/"];
+/// Where `make headers` puts what it makes (Linux 5.3 and later, scripts/Makefile.headersinst).
+const EXPORTED: &str = "usr/include/";
 /// What kconfig writes before anything is compiled: what the options were, to mark those that have changed
 /// (scripts/kconfig/confdata.c, since Linux 2.6.15).
 pub const AUTO_CONF: &str = "include/config/auto.conf";
@@ -65,7 +67,7 @@ pub fn spans(text: &str) -> Vec<Span> {
 /// What the spec's own commands or other makes left is not there in a build from nothing either at that time. Keys are
 /// none of it: a throw-away key is another one for each kernel. Nor is the number of builds (scripts/mkversion).
 #[must_use]
-pub fn is_taken(path: &str, written: u128, spans: &[Span], saw: &[&str]) -> bool {
+pub fn is_taken(path: &str, written: u128, spans: &[Span], saw: &[String]) -> bool {
     let (dir, name) = path.rsplit_once('/').map_or(("", path), |(dir, name)| (dir, name));
     // Of `a/.x.o.cmd` and `a/.x.o.d` the file that they are about.
     let about = name.strip_prefix('.').and_then(|name| name.strip_suffix(".cmd").or_else(|| name.strip_suffix(".d")));
@@ -74,10 +76,21 @@ pub fn is_taken(path: &str, written: u128, spans: &[Span], saw: &[&str]) -> bool
     let stem = if dir.is_empty() { stem.to_owned() } else { format!("{dir}/{stem}") };
     let is_key = about.contains("signing_key") || Path::new(about).extension().is_some_and(|ending| ending == "priv");
     let is_ours = path.split('/').next() == Some(KEPT);
-    if is_key || is_ours || matches!(path, ".version" | ".old_version") || saw.contains(&stem.as_str()) {
+    if is_key || is_ours || matches!(path, ".version" | ".old_version") || saw.contains(&stem) {
         return false;
     }
-    is_made(path) || spans.iter().any(|(from, to)| (*from..=*to).contains(&written))
+    is_made(path) || is_within(written, spans)
+}
+
+/// Whether a file is a header for programs that a `make headers` left in the tree, or the command that made it: there is none before that
+/// make in a build from nothing, so it is put back right before it. Kernels before 5.3 leave none in the tree (Makefile).
+#[must_use]
+pub fn is_exported(path: &str, written: u128, exports: &[Span]) -> bool {
+    path.starts_with(EXPORTED) && is_within(written, exports)
+}
+
+fn is_within(written: u128, spans: &[Span]) -> bool {
+    spans.iter().any(|(from, to)| (*from..=*to).contains(&written))
 }
 
 /// Whether a file is in a directory that holds nothing but what make writes in it.
@@ -126,12 +139,27 @@ mod tests {
     }
 
     #[test]
+    fn headers_for_programs_are_those_of_a_make_that_makes_them() {
+        let exports = [(100, 200)];
+        for (path, written, expected) in [
+            ("usr/include/linux/if.h", 150, true),
+            ("usr/include/linux/.if.h.cmd", 200, true),
+            ("usr/include/linux/if.h", 201, false),
+            ("usr/include/Makefile", 99, false),
+            ("usr/gen_init_cpio", 150, false),
+            ("include/linux/if.h", 150, false),
+        ] {
+            assert_eq!(is_exported(path, written, &exports), expected, "{path} {written}");
+        }
+    }
+
+    #[test]
     fn only_what_make_made_while_it_compiled_is_taken() {
         let spans = spans("1700000000.5 1700000001.000000000\n1700000000.500000000 1700000001.000000000\nx y\n1 2 3\n");
         let second = 1_000_000_000;
         assert_eq!(spans.last(), Some(&(1_700_000_000_480_000_000, 1_700_000_001_000_000_000)));
         let during = 1_700_000_000 * second + 700_000_000;
-        let taken = |path: &str, written| is_taken(path, written, &spans[1..], &["net/x", "kernel/z"]);
+        let taken = |path: &str, written| is_taken(path, written, &spans[1..], &["net/x".into(), "kernel/z".into()]);
         for path in [
             "net/y.o",
             "net/.y.o.cmd",

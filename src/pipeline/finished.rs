@@ -21,7 +21,7 @@ use super::compilers::tree;
 use super::ledger::Built;
 use super::{Context, Error};
 use crate::command::Command;
-use crate::compiler::{Settings, finished};
+use crate::compiler::{KEPT, Settings, finished};
 use crate::event::Reporter;
 use crate::plan::Layout;
 use crate::plan::fingerprint::Fingerprint;
@@ -202,6 +202,32 @@ pub fn thaw(settings: &Settings, aside: &Path, build: &Path, tree: &Path) -> io:
     Ok(Some(count))
 }
 
+/// Where headers for programs wait for the make that would make them, in what is kept in a tree.
+const WAITING: &str = "headers";
+
+/// Puts back the headers for programs that wait in a tree, before the make that would make them. Returns how many files these are; nothing if
+/// none waited.
+///
+/// # Errors
+/// Something could not be moved.
+pub fn export(tree: &Path) -> io::Result<Option<u64>> {
+    let waiting = tree.join(KEPT).join(WAITING);
+    if !is_there(&waiting) {
+        return Ok(None);
+    }
+    let mut count = 0;
+    for path in listed(&waiting)?.into_keys() {
+        let place = tree.join(&path);
+        if !is_there(&place) {
+            fs_err::create_dir_all(place.parent().unwrap_or(tree))?;
+            fs_err::rename(waiting.join(&path), place)?;
+            count += 1;
+        }
+    }
+    files::remove_tree(&waiting)?;
+    Ok(Some(count))
+}
+
 /// Has a command speak of the new tree where it speaks of the old one's place.
 ///
 /// make compares commands, and until Linux 3.15 they hold the tree's whole path (`srctree := $(CURDIR)`). What is made does not:
@@ -267,8 +293,7 @@ fn will_do(settings: &Settings, old: &Path, new: &Path) -> io::Result<bool> {
 
 /// Returns what is to be done, or nothing if times are such that make would not see what is different.
 fn decide(old: &Path, packed: Option<&Packed>, new: &Path) -> io::Result<Option<Thaw>> {
-    let (saw, spans) = tree::notes(old)?;
-    let saw: Vec<&str> = saw.lines().collect();
+    let notes = tree::notes(old)?;
     let (mut before, now) = (listed(old)?, listed(new)?);
     let others = packed.map(|packed| &packed.others);
     let elsewhere = others.into_iter().flatten().map(|(path, (written, _))| (path.clone(), Stamp::after(*written)));
@@ -277,11 +302,19 @@ fn decide(old: &Path, packed: Option<&Packed>, new: &Path) -> io::Result<Option<
     let mut last = None;
     for (path, stamp) in &before {
         let is_here = others.is_none_or(|others| !others.contains_key(path));
-        let is_wanted = is_here && (!now.contains_key(path) || finished::is_made(path));
-        if is_wanted && finished::is_taken(path, stamp.nanoseconds(), &spans, &saw) {
-            thaw.moves.push((old.join(path), new.join(path)));
-            last = last.max(Some(*stamp));
+        if !is_here || (now.contains_key(path) && !finished::is_made(path)) {
+            continue;
         }
+        let written = stamp.nanoseconds();
+        let place = if finished::is_taken(path, written, &notes.spans, &notes.saw) {
+            new.join(path)
+        } else if finished::is_exported(path, written, &notes.exports) {
+            new.join(KEPT).join(WAITING).join(path)
+        } else {
+            continue;
+        };
+        thaw.moves.push((old.join(path), place));
+        last = last.max(Some(*stamp));
     }
     let sources: Vec<(String, Stamp)> = now.into_iter().filter(|(path, _)| !finished::is_made(path)).collect();
     let is_same = |path: &str| match others.and_then(|others| others.get(path)) {
@@ -407,10 +440,32 @@ mod tests {
         for (name, time) in [("a.c", 100), ("patched.h", 150), (".config", 260), ("Makefile", 255), ("a.o", 180)] {
             assert_eq!(Stamp::of(&trees.new.join(name)).unwrap(), Stamp::at(time), "{name}");
         }
-        assert_eq!(tree::notes(&trees.new).unwrap().0, "d/see\n");
+        assert_eq!(tree::notes(&trees.new).unwrap().saw, ["d/see"]);
         assert!(!is_there(&trees.old));
         // Once is enough.
         assert_eq!(trees.thaw(), None);
+    }
+
+    #[test]
+    fn headers_for_programs_wait_for_their_make() {
+        let trees = Trees::new();
+        let made = ["usr/include/linux/a.h", "usr/include/linux/.a.h.cmd", "usr/include/b.h"];
+        lay(&trees.old, &[(".kbuild/exports", "190.000000000 195.000000000\n", 195)]);
+        lay(
+            &trees.old,
+            &[(made[0], "h", 192), (made[1], "sh", 192), (made[2], "h", 193), ("usr/include/c.h", "h", 196)],
+        );
+        assert_eq!(trees.thaw(), Some(8));
+        let there = |name: &str| is_there(&trees.new.join(name));
+        assert!(!made.into_iter().any(there));
+        lay(&trees.new, &[(made[2], "newer", 300)]);
+        assert_eq!(export(&trees.new).unwrap(), Some(2));
+        assert!(made.into_iter().all(there) && !there("usr/include/c.h"));
+        assert_eq!(Stamp::of(&trees.new.join(made[0])).unwrap(), Stamp::at(192));
+        assert_eq!(fs_err::read_to_string(trees.new.join(made[2])).unwrap(), "newer");
+        // Once is enough, and the next kernel may take them, too.
+        assert_eq!(export(&trees.new).unwrap(), None);
+        assert_eq!(tree::notes(&trees.new).unwrap().exports.len(), 1);
     }
 
     #[test]

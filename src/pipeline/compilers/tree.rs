@@ -77,8 +77,21 @@ const TREE: &str = "tree.json";
 const SAW: &str = "saw";
 /// The times at which makes compiled, which the stand-in for make writes down.
 const SPANS: &str = "spans";
+/// The times at which makes made headers for programs, written down in the same way.
+const EXPORTS: &str = "exports";
 /// All of these: what has to be known of a tree for another kernel to go on in it.
-pub const NOTES: [&str; 3] = [TREE, SAW, SPANS];
+pub const NOTES: [&str; 4] = [TREE, SAW, SPANS, EXPORTS];
+
+/// What was written down in a tree while it was compiled; nothing of one in which nobody looked.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// What saw, or may have seen, what varies.
+    pub saw: Vec<String>,
+    /// The times at which makes compiled.
+    pub spans: Vec<Span>,
+    /// The times at which makes made headers for programs.
+    pub exports: Vec<Span>,
+}
 
 /// Writes down that what is compiled to `output` sees what varies, or may see it.
 ///
@@ -88,13 +101,16 @@ pub fn saw(top: &Path, output: &Path) -> io::Result<()> {
     finished::saw(output).map_or(Ok(()), |line| add(top, SAW, &format!("{line}\n")))
 }
 
-/// Returns what was written down so, a line each, and the times at which makes compiled; nothing of a tree in which nobody
-/// looked.
+/// Returns what was written down in a tree.
 ///
 /// # Errors
 /// It cannot be read.
-pub fn notes(top: &Path) -> io::Result<(String, Vec<Span>)> {
-    Ok((read(top, SAW)?, finished::spans(&read(top, SPANS)?)))
+pub fn notes(top: &Path) -> io::Result<Notes> {
+    Ok(Notes {
+        saw: read(top, SAW)?.lines().map(str::to_owned).collect(),
+        spans: finished::spans(&read(top, SPANS)?),
+        exports: finished::spans(&read(top, EXPORTS)?),
+    })
 }
 
 /// Adds all that is written down in one tree to what is in another one.
@@ -102,7 +118,7 @@ pub fn notes(top: &Path) -> io::Result<(String, Vec<Span>)> {
 /// # Errors
 /// It cannot be written down.
 pub fn carry(from: &Path, to: &Path) -> io::Result<()> {
-    [SAW, SPANS].into_iter().try_for_each(|name| add(to, name, &read(from, name)?))
+    [SAW, SPANS, EXPORTS].into_iter().try_for_each(|name| add(to, name, &read(from, name)?))
 }
 
 fn read(top: &Path, name: &str) -> io::Result<String> {

@@ -50,13 +50,14 @@ impl Packed {
 /// # Errors
 /// Something could not be read or written.
 pub fn pack(build: &Path, top: &Path, to: &Path) -> io::Result<()> {
-    let (saw, spans) = tree::notes(top)?;
-    let saw: Vec<&str> = saw.lines().collect();
+    let notes = tree::notes(top)?;
     let mut packed =
         Packed { tree: top.to_owned(), build: build.to_owned(), made: BTreeMap::new(), others: BTreeMap::new() };
     for (path, stamp) in listed(top)? {
         let written = stamp.nanoseconds();
-        if finished::is_taken(&path, written, &spans, &saw) {
+        if finished::is_taken(&path, written, &notes.spans, &notes.saw)
+            || finished::is_exported(&path, written, &notes.exports)
+        {
             packed.made.insert(path, written);
         } else if !Path::new(&path).starts_with(KEPT) {
             let sha256 = files::sha256(&top.join(&path))?.1;
