@@ -20,9 +20,9 @@ pub enum Error {
     /// The arguments do not fit together; clap's own complaints never get here.
     #[error("{0}")]
     Usage(String),
-    /// A recipe is not valid.
+    /// A recipe or a fleet file is not valid.
     #[error(transparent)]
-    Recipe(#[from] recipe::Error),
+    Invalid(#[from] recipe::Error),
     /// A recipe that came with the program is not valid.
     #[error(transparent)]
     Bug(#[from] builtin::Broken),
@@ -134,9 +134,6 @@ pub enum Error {
     /// There are no packages to look at.
     #[error(transparent)]
     Find(#[from] FindError),
-    /// A fleet file is not valid.
-    #[error(transparent)]
-    Fleet(fleet::Error),
     /// An engine cannot build a fleet as it is.
     #[error(transparent)]
     Export(#[from] fleet::engine::Error),
@@ -205,8 +202,7 @@ impl Error {
         match self {
             Self::Bug(_) | Self::Signatures(_) | Self::Export(fleet::engine::Error::Template(_)) => 70,
             Self::Export(_) | Self::Usage(_) | Self::Find(_) | Self::Compare(inside::Error::Twice { .. }) => 2,
-            Self::Recipe(_)
-            | Self::Fleet(_)
+            Self::Invalid(_)
             | Self::UnknownRecipe { .. }
             | Self::Input { .. }
             | Self::Connections { .. }

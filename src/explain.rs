@@ -16,7 +16,6 @@ pub mod signature;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::Error;
 pub use matcher::Explainer;
 pub use outcome::Outcome;
 

@@ -19,7 +19,7 @@ mod skip;
 pub mod state;
 
 pub use cell::Cell;
-pub use file::{Error, Fleet};
+pub use file::Fleet;
 pub use order::in_order;
 pub use record::Record;
 pub use shard::Shard;

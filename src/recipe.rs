@@ -297,7 +297,7 @@ pub struct Example {
     pub dist: String,
 }
 
-/// One thing that is wrong with a recipe.
+/// One thing that is wrong with a recipe, or with another file of such keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Where, as line and column from 1, if it has a place.
@@ -306,11 +306,11 @@ pub struct Problem {
     pub text: String,
 }
 
-/// Why a text is no recipe: all its problems at once.
+/// Why a text is no recipe, no signatures or no fleet file: all its problems at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// The file, or `built in`.
-    pub origin: String,
+    /// What it is not, with its name: ``the recipe `el6.toml` is not valid``.
+    pub verdict: String,
     /// What is wrong, in order of place.
     pub problems: Vec<Problem>,
 }
@@ -321,7 +321,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.problems.len();
         let problems = if count == 1 { "one problem".to_owned() } else { format!("{count} problems") };
-        write!(f, "the recipe `{}` is not valid: {problems}", self.origin)?;
+        write!(f, "{}: {problems}", self.verdict)?;
         for problem in &self.problems {
             write!(f, "\n\n{}", problem.text.trim_end())?;
         }

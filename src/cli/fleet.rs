@@ -17,8 +17,8 @@ use super::{Edge, Output, prepare, request};
 use crate::error::{self, Error};
 use crate::fleet::cell::Cell;
 use crate::fleet::file::{self, Fault, Fleet, Reading};
+use crate::fleet::order;
 use crate::fleet::shard::{self, Asked, Shard};
-use crate::fleet::{Error as Broken, order};
 use crate::recipe::{Recipe, builtin};
 use crate::sys::stand_in;
 
@@ -140,10 +140,4 @@ fn work(fleet: &Fleet, asked: Option<&Path>) -> Result<PathBuf, Error> {
 fn shown(words: &[String]) -> String {
     let words = words.iter().map(|word| crate::command::quote(&args::compile::shown(word, false)));
     words.fold(String::from("kbuild"), |line, word| format!("{line} {word}"))
-}
-
-impl From<Broken> for Error {
-    fn from(error: Broken) -> Self {
-        Self::Fleet(error)
-    }
 }

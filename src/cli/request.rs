@@ -16,6 +16,7 @@ use crate::ipvs::bits::{MODULE, OPTION};
 use crate::plan::Route;
 use crate::plan::instructions::{self, Templates};
 use crate::plan::request::{BaseConfig, Mode, Module, Param, Patch, Request, Tree};
+use crate::plan::routes::options;
 use crate::rpm::nvr::{BuildId, BuildIdError};
 
 /// Makes a request for each value asked for.
@@ -138,80 +139,36 @@ fn fits_srpm(args: &Build) -> Result<(), Error> {
 fn fits(args: &Build) -> Result<(), Error> {
     fits_srpm(args)?;
     let Routes { route, tune, built_in, tree, config, install, .. } = &args.routes;
-    let refuse = |option: &str, why: &str| {
-        let route = route.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        Err(Error::Usage(format!("`{option}` means nothing to `--route {route}`: {why}")))
-    };
-    let given = |options: &[(&'static str, bool)]| options.iter().find(|(_, given)| *given).map(|(name, _)| *name);
-    let of_param = given(&[("--tune", *tune), ("--built-in", *built_in)]);
-    let of_tree = given(&[("--tree", tree.is_some()), ("--config", config.is_some()), ("--install", *install)]);
-    let of_module = given(&[
-        ("--kernel-devel", args.module.kernel_devel.is_some()),
-        ("--kernel", !args.module.kernel.is_empty()),
-        ("--any-compiler", args.module.any_compiler),
-    ]);
-    let of_signing =
-        given(&[("--sign-key", args.signing.sign_key.is_some()), ("--throw-away-key", args.signing.throw_away_key)]);
-    match (route, of_signing) {
-        (RouteArgument::Param | RouteArgument::Tree, Some(option)) => {
-            return refuse(option, "it is for modules in packages, `--route kernel` and `--route module`");
-        }
-        (RouteArgument::Module, Some(option @ "--throw-away-key")) => {
-            return refuse(option, "it keeps no key, and signs nothing without `--sign-key`");
-        }
-        _ => {}
-    }
-    if let (RouteArgument::Kernel | RouteArgument::Param | RouteArgument::Tree, Some(option)) = (route, of_module) {
-        return refuse(option, "it is for `ip_vs.ko` alone, `--route module`");
-    }
-    let of_packages = [
-        ("--mode", args.mode != ModeArgument::Bb),
-        ("--profile", matches!(args.profile, ProfileArgument::Fleet)),
-        ("--boot", args.boot),
+    let given = [
+        ("sign-key", args.signing.sign_key.is_some()),
+        ("throw-away-key", args.signing.throw_away_key),
+        ("kernel-devel", args.module.kernel_devel.is_some()),
+        ("kernel", !args.module.kernel.is_empty()),
+        ("any-compiler", args.module.any_compiler),
+        ("tune", *tune),
+        ("built-in", *built_in),
+        ("tree", tree.is_some()),
+        ("config", config.is_some()),
+        ("install", *install),
+        ("set", !args.set.is_empty()),
+        ("patch", !args.patch.is_empty()),
+        ("with", !args.with.is_empty()),
+        ("without", !args.without.is_empty()),
+        ("buildid", args.buildid.is_some()),
+        ("jobs", args.jobs.is_some()),
+        ("until", args.until.is_some()),
+        ("tmpfs", args.pace.tmpfs.is_some()),
+        ("mode", args.mode != ModeArgument::Bb),
+        ("profile", matches!(args.profile, ProfileArgument::Fleet)),
+        ("boot", args.boot),
     ];
-    let of_kernels = [
-        ("--set", !args.set.is_empty()),
-        ("--patch", !args.patch.is_empty()),
-        ("--with", !args.with.is_empty()),
-        ("--without", !args.without.is_empty()),
-        ("--buildid", args.buildid.is_some()),
-        ("--jobs", args.jobs.is_some()),
-        ("--until", args.until.is_some()),
-        ("--tmpfs", args.pace.tmpfs.is_some()),
-    ];
-    match (route, of_param, of_tree) {
-        (RouteArgument::Kernel | RouteArgument::Module | RouteArgument::Tree, Some(option), _) => {
-            refuse(option, "it is for the package with the parameter, `--route param`")
+    for (option, _) in given.iter().filter(|(_, given)| *given) {
+        if let Some(why) = options::useless(option, route.route()) {
+            let route = route.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+            return Err(Error::Usage(format!("`--{option}` means nothing to `--route {route}`: {why}")));
         }
-        (
-            RouteArgument::Kernel | RouteArgument::Module | RouteArgument::Param | RouteArgument::Auto,
-            _,
-            Some(option),
-        ) => refuse(option, "it is for `--route tree`"),
-        (RouteArgument::Param, ..) => match given(&of_kernels).or_else(|| given(&of_packages)) {
-            Some(option) => refuse(option, "no kernel is built"),
-            None => Ok(()),
-        },
-        (RouteArgument::Module, ..) => {
-            let of_specs = [
-                ("--with", !args.with.is_empty()),
-                ("--without", !args.without.is_empty()),
-                ("--buildid", args.buildid.is_some()),
-                ("--profile", matches!(args.profile, ProfileArgument::Fleet)),
-                ("--tmpfs", args.pace.tmpfs.is_some()),
-            ];
-            match given(&of_specs) {
-                Some(option) => refuse(option, "the kernel's own spec is not built"),
-                None => Ok(()),
-            }
-        }
-        (RouteArgument::Tree, ..) => match given(&of_packages) {
-            Some(option) => refuse(option, "no packages are built"),
-            None if args.pace.tmpfs.is_some() => refuse("--tmpfs", "the tree is where `--tree` says"),
-            None => Ok(()),
-        },
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 /// What the route `tree` is to do.

@@ -1,7 +1,8 @@
 //! The signatures that come with the program: every file of signatures/, found when the program is compiled (build.rs).
 
-use super::check::{self, Error};
+use super::check;
 use super::signature::Table;
+use crate::recipe::Error;
 
 /// Name and text of each file, in order of name.
 const TEXTS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/signatures.rs"));

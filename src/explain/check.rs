@@ -1,7 +1,6 @@
 //! From a text to signatures: all problems at once, each with its place, as recipes are checked.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use regex::Regex;
 use serde::Deserialize;
@@ -10,29 +9,8 @@ use toml::Spanned;
 use super::hit::placeholders;
 use super::keys::TOP;
 use super::signature::Signature;
-use crate::recipe::Problem;
 use crate::recipe::check::Found;
-
-/// Why a text holds no signatures: all its problems at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Error {
-    /// The file, or `built in`.
-    pub origin: String,
-    /// What is wrong, in order of place.
-    pub problems: Vec<Problem>,
-}
-
-impl std::error::Error for Error {}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the signatures `{}` are not valid: {} problems", self.origin, self.problems.len())?;
-        for problem in &self.problems {
-            write!(f, "\n\n{}", problem.text.trim_end())?;
-        }
-        Ok(())
-    }
-}
+use crate::recipe::{Error, Problem};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -48,7 +26,7 @@ struct File {
 /// It is not TOML, has unknown or missing keys, patterns that are none, a name twice, or placeholders that nothing
 /// fills: all of them at once.
 pub(super) fn parse(text: &str, origin: &str) -> Result<Vec<Signature>, Error> {
-    let failed = |problems| Error { origin: origin.to_owned(), problems };
+    let failed = |problems| Error { verdict: format!("the signatures `{origin}` are not valid"), problems };
     let mut found = Found::new(text);
     found.document(TOP);
     if !found.problems.is_empty() {

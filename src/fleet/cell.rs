@@ -152,6 +152,25 @@ impl Cell {
 }
 
 #[cfg(test)]
+impl Cell {
+    /// A cell of a release for tests, with nothing set.
+    pub(crate) fn of(group: &str, release: &str, bits: u8, route: &str) -> Self {
+        let source = Source::Release(release.into());
+        let bits = bits.try_into().unwrap();
+        Self {
+            name: Self::name(group, &source, None, bits, route),
+            group: group.into(),
+            source,
+            bits,
+            arch: None,
+            route: route.into(),
+            recipe: None,
+            settings: vec![],
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -10,13 +10,15 @@ use toml::de::{DeTable, DeValue};
 
 use super::cell::{Cell, Setting, Source};
 use super::in_order;
-use super::keys::{AXES, PATHS, TOP, is_meaningless};
+use super::keys::{AXES, PATHS, TOP};
 use super::skip;
 use crate::ipvs::bits::Bits;
 use crate::nearest::nearest;
 use crate::plan::resolve;
+use crate::plan::routes::Route;
+use crate::plan::routes::options::useless;
 use crate::recipe::check::Found;
-use crate::recipe::{Problem, Recipe};
+use crate::recipe::{Error, Recipe};
 
 /// The most cells that a fleet may have: more than any engine starts as one job.
 const MOST: usize = 10_000;
@@ -33,29 +35,6 @@ pub struct Fleet {
     pub work: Option<PathBuf>,
     /// All cells, in the order in which they are built.
     pub cells: Vec<Cell>,
-}
-
-/// Why a text is no fleet file: all its problems at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Error {
-    /// The file.
-    pub origin: String,
-    /// What is wrong, in order of place.
-    pub problems: Vec<Problem>,
-}
-
-impl std::error::Error for Error {}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let number = self.problems.len();
-        let problems = if number == 1 { "one problem".to_owned() } else { format!("{number} problems") };
-        write!(f, "`{}` is no fleet that can be built: {problems}", self.origin)?;
-        for problem in &self.problems {
-            write!(f, "\n\n{}", problem.text.trim_end())?;
-        }
-        Ok(())
-    }
 }
 
 /// What is wrong with the options of a cell.
@@ -102,7 +81,7 @@ struct Given {
 /// It is not TOML, has unknown or missing keys, values that `kbuild ipvs` would refuse, releases that no recipe covers, or cells of
 /// the same name: all of them at once.
 pub fn read(text: &str, reading: &Reading<'_>) -> Result<Fleet, Error> {
-    let failed = |problems| Error { origin: reading.origin.to_owned(), problems };
+    let failed = |problems| Error { verdict: format!("`{}` is no fleet that can be built", reading.origin), problems };
     let mut found = Found::new(text);
     let document = found.document(TOP);
     if !found.problems.is_empty() {
@@ -203,6 +182,7 @@ impl<'b> Group<'_, 'b> {
                     continue;
                 }
                 for (route, _) in &routes {
+                    let way = Route::ALL.into_iter().find(|way| way.name() == route);
                     for (bits, _) in self.texts("bits") {
                         let Ok(bits) = bits.parse::<Bits>() else { continue };
                         let arch = arch.as_ref().map(|(arch, _)| arch.clone());
@@ -216,7 +196,7 @@ impl<'b> Group<'_, 'b> {
                             recipe: recipe.map(|recipe| recipe.name.clone()),
                             settings: settings
                                 .iter()
-                                .filter(|given| given.is_own || !is_meaningless(&given.setting.option, route))
+                                .filter(|given| given.is_own || useless(&given.setting.option, way).is_none())
                                 .map(|given| given.setting.clone())
                                 .collect(),
                         };

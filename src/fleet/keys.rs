@@ -122,18 +122,3 @@ pub(super) const OF_NO_MATTER: [&str; 24] = [
     "throw-away-key",
     "templates",
 ];
-
-/// Whether an option means nothing to a route, and is refused by `kbuild ipvs` there: what `[defaults]` say of it is for the other cells.
-pub(super) fn is_meaningless(option: &str, route: &str) -> bool {
-    const OF_SPECS: [&str; 6] = ["buildid", "profile", "throw-away-key", "tmpfs", "with", "without"];
-    const OF_BUILDS: [&str; 8] =
-        ["boot", "jobs", "mode", "patch", "set", "sign-cert", "sign-key", "check-reproducible"];
-    const OF_MODULE: [&str; 3] = ["any-compiler", "kernel", "kernel-devel"];
-    const OF_PARAM: [&str; 2] = ["built-in", "tune"];
-    match route {
-        "param" => OF_SPECS.contains(&option) || OF_BUILDS.contains(&option) || OF_MODULE.contains(&option),
-        "module" => OF_SPECS.contains(&option) || OF_PARAM.contains(&option),
-        "kernel" => OF_MODULE.contains(&option) || OF_PARAM.contains(&option),
-        _ => false,
-    }
-}

@@ -39,33 +39,17 @@ pub fn part<T>(cells: &[T], shard: Shard) -> &[T] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cell::Source;
     use super::*;
     use proptest::prelude::*;
-
-    pub(crate) fn cell(group: &str, release: &str, bits: u8, route: &str) -> Cell {
-        let source = Source::Release(release.into());
-        let bits = bits.try_into().unwrap();
-        Cell {
-            name: Cell::name(group, &source, None, bits, route),
-            group: group.into(),
-            source,
-            bits,
-            arch: None,
-            route: route.into(),
-            recipe: None,
-            settings: vec![],
-        }
-    }
 
     #[test]
     fn what_is_shared_stands_together() {
         let cells = vec![
-            cell("a", "1-1", 20, "kernel"),
-            cell("a", "2-2", 20, "kernel"),
-            cell("a", "1-1", 18, "kernel"),
-            cell("a", "1-1", 20, "param"),
-            cell("b", "1-1", 20, "kernel"),
+            Cell::of("a", "1-1", 20, "kernel"),
+            Cell::of("a", "2-2", 20, "kernel"),
+            Cell::of("a", "1-1", 18, "kernel"),
+            Cell::of("a", "1-1", 20, "param"),
+            Cell::of("b", "1-1", 20, "kernel"),
         ];
         let names: Vec<String> = in_order(cells).into_iter().map(|cell| cell.name).collect();
         assert_eq!(
@@ -77,7 +61,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_cell_is_in_one_shard(count in 0_usize..40, of in 1_u32..60) {
-            let cells: Vec<Cell> = (0..count).map(|n| cell("g", &format!("{n}-1"), 20, "kernel")).collect();
+            let cells: Vec<Cell> = (0..count).map(|n| Cell::of("g", &format!("{n}-1"), 20, "kernel")).collect();
             let parts: Vec<&[Cell]> = (1..=of).map(|index| part(&cells, Shard::new(index, of).unwrap())).collect();
             let all: Vec<Cell> = parts.iter().flat_map(|part| part.to_vec()).collect();
             prop_assert_eq!(&all, &cells);

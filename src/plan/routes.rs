@@ -8,6 +8,7 @@
 pub mod error;
 pub(super) mod kernel;
 pub mod module;
+pub(crate) mod options;
 pub(super) mod param;
 pub(super) mod tree;
 

@@ -15,22 +15,18 @@ use crate::nearest::nearest;
 const DEEPEST: usize = 4;
 
 pub(super) fn check(text: &str, origin: &str) -> Result<Recipe, Error> {
-    let failed = |problems| Error { origin: origin.to_owned(), problems };
+    let failed = |problems| Error { verdict: format!("the recipe `{origin}` is not valid"), problems };
     let mut found = Found::new(text);
-    let (document, complaints) = DeTable::parse_recoverable(text);
-    for complaint in complaints {
-        let span = complaint.span().unwrap_or(0..0);
-        found.say(&span, complaint.message(), "write it as TOML does: https://toml.io");
-    }
+    let document = found.parsed();
     if !found.problems.is_empty() {
         return Err(failed(found.in_order()));
     }
-    let (parent, parents_digests) = match inherited(document.get_ref(), &mut found) {
+    let (parent, parents_digests) = match inherited(&document, &mut found) {
         Some((table, digests)) => (table, digests),
         None => (Table::new(), String::new()),
     };
-    found.table("", TOP, document.get_ref(), &(0..0), Some(&parent));
-    found.range(document.get_ref());
+    found.table("", TOP, &document, &(0..0), Some(&parent));
+    found.range(&document);
     if !found.problems.is_empty() {
         return Err(failed(found.in_order()));
     }
@@ -98,13 +94,19 @@ impl<'a> Found<'a> {
 
     /// Parses the text as TOML and checks it against these keys.
     pub(crate) fn document(&mut self, keys: &'static [Key]) -> DeTable<'a> {
+        let document = self.parsed();
+        if self.problems.is_empty() {
+            self.table("", keys, &document, &(0..0), None);
+        }
+        document
+    }
+
+    /// Parses the text as TOML, as far as it is.
+    fn parsed(&mut self) -> DeTable<'a> {
         let (document, complaints) = DeTable::parse_recoverable(self.text);
         for complaint in complaints {
             let span = complaint.span().unwrap_or(0..0);
             self.say(&span, complaint.message(), "write it as TOML does: https://toml.io");
-        }
-        if self.problems.is_empty() {
-            self.table("", keys, document.get_ref(), &(0..0), None);
         }
         document.into_inner()
     }

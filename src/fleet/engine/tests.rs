@@ -8,18 +8,7 @@ use super::super::{Cell, State};
 use super::*;
 
 fn planned(group: &str, bits: u8, state: State, seconds: f64) -> Planned {
-    let source = Source::Release("1-1.el6".into());
-    let bits = bits.try_into().unwrap();
-    let cell = Cell {
-        name: Cell::name(group, &source, None, bits, "kernel"),
-        group: group.into(),
-        source,
-        bits,
-        arch: None,
-        route: "kernel".into(),
-        recipe: None,
-        settings: vec![],
-    };
+    let cell = Cell::of(group, "1-1.el6", bits, "kernel");
     let cost = (!state.is_done()).then_some(Cost { seconds, measured: false });
     Planned { cell, state, cost, command: String::new() }
 }

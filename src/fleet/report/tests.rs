@@ -10,18 +10,7 @@ use crate::proof::{Finding, Verdict};
 use crate::times::{StageTime, Times};
 
 fn cell(group: &str, release: &str, bits: u8, route: &str) -> Cell {
-    let source = Source::Release(release.into());
-    let bits = bits.try_into().unwrap();
-    Cell {
-        name: Cell::name(group, &source, None, bits, route),
-        group: group.into(),
-        source,
-        bits,
-        arch: None,
-        route: route.into(),
-        recipe: Some("el6".into()),
-        settings: vec![],
-    }
+    Cell { recipe: Some("el6".into()), ..Cell::of(group, release, bits, route) }
 }
 
 fn record(cell: &Cell, status: Ended) -> Record {
