@@ -65,6 +65,10 @@ pub struct Settings {
     pub run: String,
     /// The digest of all that the compiler consists of, its headers included.
     pub identity: String,
+    /// The files that the compiler consists of, with the time of the last change to each, in nanoseconds since 1970.
+    pub parts: Vec<(PathBuf, i128)>,
+    /// A digest of what is installed on this machine, if trees are kept: the build's own programs are made of that.
+    pub host: String,
     /// Whether the compiler knows `-fdebug-prefix-map` (gcc 4.3 and later), and paths may be mapped.
     pub maps: bool,
     /// Whether it is to be found out which files see what varies.

@@ -5,7 +5,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::share;
@@ -13,7 +13,7 @@ use crate::compiler::call::{self, Call, Kernel};
 use crate::compiler::tree::Tree;
 use crate::compiler::{KEPT, NAMES, PACK, SETTINGS, Settings, TEXT, autoconf};
 use crate::pipeline::compilers::tree;
-use crate::sys::files::Stamp;
+use crate::sys::files::{self, Stamp};
 use crate::sys::{clock, stand_in};
 
 /// How many directories above the working directory may be the top of the tree, that one included: tools/lib/subcmd and its like.
@@ -94,10 +94,12 @@ struct Tools<'a> {
 /// What is in the key of what the cache keeps, beside all that ccache puts there.
 #[derive(Default)]
 struct Key<'a> {
-    /// The names that `#include` can find.
-    names: &'a str,
+    /// The names that `#include` can find; nothing if they are not known. Then a source is preprocessed first, which finds what is there now.
+    names: Option<&'a str>,
     /// Whether the compiler's list of what it read is all of it.
     listed: bool,
+    /// The directory, if the assembler writes it into the object.
+    place: Option<PathBuf>,
 }
 
 impl<'a> Tools<'a> {
@@ -108,11 +110,23 @@ impl<'a> Tools<'a> {
 
     fn cached_as(&self, compiler: &Path, arguments: Vec<OsString>, key: &Key<'_>) -> stand_in::Call<'a> {
         let settings = self.settings;
-        let Some(ccache) = &settings.ccache else { return self.uncached(arguments) };
+        let Some(ccache) = settings.ccache.as_ref().filter(|_| self.is_as_it_was()) else {
+            return self.uncached(arguments);
+        };
         let alone = fs_err::symlink_metadata(settings.without_remote()).is_ok();
         let told = settings.env.iter().filter(|(name, _)| !(alone && settings.remote.contains(name)));
         let mut env: Vec<(&str, OsString)> = told.map(|(name, value)| (name.as_str(), OsString::from(value))).collect();
-        env.push(("CCACHE_COMPILERCHECK", format!("string:{}-{}", settings.identity, key.names).into()));
+        let place = key.place.as_ref().map(|place| format!("-{}", place.display())).unwrap_or_default();
+        let compiler_is = format!("string:{}-{}{place}", settings.identity, key.names.unwrap_or_default());
+        env.push(("CCACHE_COMPILERCHECK", compiler_is.into()));
+        if key.names.is_none() {
+            env.retain(|(name, _)| *name != "CCACHE_DIRECT");
+            env.push(("CCACHE_NODIRECT", "1".into()));
+        }
+        let rules: Vec<&OsStr> = call::rules(&arguments).collect();
+        if !rules.is_empty() {
+            env.push(("CCACHE_EXTRAFILES", rules.join(OsStr::new(":"))));
+        }
         env.push((if key.listed { "CCACHE_DEPEND" } else { "CCACHE_NODEPEND" }, "1".into()));
         if let Some(distcc) = &settings.distcc {
             env.push(("CCACHE_PREFIX", distcc.into()));
@@ -120,6 +134,11 @@ impl<'a> Tools<'a> {
         }
         let arguments = std::iter::once(compiler.into()).chain(arguments).collect();
         stand_in::Call { program: ccache, arguments, env }
+    }
+
+    /// Whether nobody has replaced the compiler since the build began, as an update does: what a new one makes is not the old one's.
+    fn is_as_it_was(&self) -> bool {
+        self.settings.parts.iter().all(|(file, changed)| files::changed(file).is_ok_and(|now| now == *changed))
     }
 
     /// The call that does not.
@@ -160,7 +179,13 @@ impl<'a> Tools<'a> {
             return Err(self.uncached(arguments).replace());
         }
         let source = fs_err::read(&kernel.source).unwrap_or_default();
-        let key = Key { names: &tree.names, listed: tree.lists_all(&source) };
+        if !self.is_as_it_was() || tree.takes_files(&source) {
+            saw(kernel)?;
+            return Err(self.uncached(arguments).replace());
+        }
+        let is_in_object = !self.settings.maps && arguments.iter().any(|word| call::debugs_assembler(word));
+        let place = is_in_object.then(stand_in::directory).transpose()?;
+        let key = Key { names: Some(&tree.names), listed: tree.lists_all(), place };
         if may_hide(kernel, &source, &arguments) {
             let from = clock::nanoseconds();
             let (status, complaints) = self.cached(call::hidden(&arguments), &key).run()?;
@@ -174,9 +199,7 @@ impl<'a> Tools<'a> {
             }
         }
         // It sees what varies, or it has an error: the kernel's own way shows which.
-        if let Some(output) = &kernel.output {
-            tree::saw(Path::new("."), output)?;
-        }
+        saw(kernel)?;
         Err(self.cached(arguments, &key).replace())
     }
 
@@ -191,12 +214,12 @@ impl<'a> Tools<'a> {
     /// Preprocesses a kernel's source, as if the text were an object, which ccache then keeps.
     fn text(&self, kernel: &Kernel, tree: &Tree, arguments: &[OsString]) -> io::Result<ExitCode> {
         let source = fs_err::read(&kernel.source).unwrap_or_default();
-        if may_hide(kernel, &source, arguments) {
+        if self.is_as_it_was() && may_hide(kernel, &source, arguments) {
             let output = Path::new(KEPT).join(format!("text-{}.o", std::process::id()));
             let hidden = call::as_compilation(&call::hidden(&self.relative(arguments)?), &output);
             let compiler = self.settings.dir.join(TEXT).join(NAMES[0]);
             // Nothing is assembled, so nothing is read that is not in the list.
-            let key = Key { names: &tree.names, listed: true };
+            let key = Key { names: Some(&tree.names), listed: true, place: None };
             let mut call = self.cached_as(&compiler, hidden, &key);
             call.env.retain(|(name, _)| *name != "CCACHE_PREFIX");
             call.env.push(("CCACHE_COMPILERTYPE", "gcc".into()));
@@ -209,13 +232,22 @@ impl<'a> Tools<'a> {
                 return Ok(ExitCode::SUCCESS);
             }
         }
+        saw(kernel)?;
         Err(plain(self.compiler, arguments.to_vec()).replace())
     }
 }
 
+/// Writes down that what is compiled, or what its exported symbols' versions are made of, sees what varies, or may see it.
+fn saw(kernel: &Kernel) -> io::Result<()> {
+    tree::saw(Path::new("."), kernel.output.as_ref().unwrap_or(&kernel.source))
+}
+
 /// Whether a source may be compiled without what varies: nothing is known that names it, and the header is there.
 fn may_hide(kernel: &Kernel, source: &[u8], arguments: &[OsString]) -> bool {
-    !call::names_any(arguments) && !autoconf::names_any(source) && hide(kernel).unwrap_or(false)
+    !call::names_any(arguments)
+        && !call::is_traditional(arguments)
+        && !autoconf::names_any(source)
+        && hide(kernel).unwrap_or(false)
 }
 
 /// Makes sure that the header with nothing varying in it is that of the tree's `autoconf.h`. Returns whether there can be one.

@@ -118,6 +118,32 @@ pub fn names_any(arguments: &[OsString]) -> bool {
     arguments.iter().any(|argument| autoconf::names_any(argument.as_bytes()))
 }
 
+/// Whether an argument asks the assembler alone for debugging information, which then names the directory: `-Wa,-gdwarf-2`, as Linux before
+/// 6.0 has it for its own assembler sources (Makefile, `KBUILD_AFLAGS`). ccache takes no notice.
+#[must_use]
+pub fn debugs_assembler(argument: &OsStr) -> bool {
+    let options = argument.as_bytes().strip_prefix(b"-Wa,").unwrap_or_default().split(|byte| *byte == b',');
+    options.into_iter().any(|option| option.starts_with(b"-g") || option.starts_with(b"--g"))
+}
+
+/// Returns the files that have a say in what the compiler does, and that ccache takes for a part of the compiler, of which it is given
+/// a digest: rules of its driver, and plugins.
+pub fn rules(arguments: &[OsString]) -> impl Iterator<Item = &OsStr> {
+    let options: [&[u8]; 3] = [b"-specs=", b"--specs=", b"-fplugin="];
+    let files = arguments.iter().flat_map(move |argument| {
+        options.into_iter().filter_map(|option| argument.as_bytes().strip_prefix(option)).map(OsStr::from_bytes)
+    });
+    // A name alone is the compiler's own.
+    files.filter(|file| file.as_bytes().contains(&b'/'))
+}
+
+/// Whether macros are expanded as they were before the standard, of which it is not known whether a poisoned name stops them (assembler
+/// sources until Linux 2.6.24).
+#[must_use]
+pub fn is_traditional(arguments: &[OsString]) -> bool {
+    arguments.iter().any(|argument| argument.as_bytes().starts_with(b"-traditional"))
+}
+
 /// Returns the arguments of a preprocessor's call as those of a compilation that makes `output` of the same source.
 #[must_use]
 pub fn as_compilation(arguments: &[OsString], output: &Path) -> Vec<OsString> {
@@ -162,7 +188,8 @@ pub fn relative(arguments: &[OsString], top: &Path, up: &str, maps: bool) -> Vec
             changed.map_or_else(|| argument.clone(), OsString::from_vec)
         })
         .collect();
-    if maps && relative.iter().any(|argument| argument.as_bytes().starts_with(b"-g")) {
+    let debugs = |argument: &OsString| argument.as_bytes().starts_with(b"-g") || debugs_assembler(argument);
+    if maps && relative.iter().any(debugs) {
         let map = [b"-fdebug-prefix-map=".as_slice(), top, b"=/usr/src/linux"].concat();
         relative.push(OsString::from_vec(map));
     }
@@ -272,6 +299,18 @@ mod tests {
             format!("-I.kbuild/include {}", OLD.replace("include include/", "include .kbuild/include/"))
         );
         assert_eq!(text(hidden(&words(NEW))), format!("-I.kbuild/include {NEW}"));
+    }
+
+    #[test]
+    fn what_else_has_a_say_is_seen() {
+        let debugs = |word: &str| debugs_assembler(OsStr::new(word));
+        assert!(["-Wa,-gdwarf-2", "-Wa,--gdwarf-5", "-Wa,-mx,-g"].into_iter().all(debugs));
+        assert!(!["-Wa,-mg", "-gdwarf-2", "-Wa,"].into_iter().any(debugs));
+        let mapped = relative(&words("-Wa,-gdwarf-2 -c a.S"), Path::new("/b"), "", true);
+        assert_eq!(mapped.last(), Some(&OsString::from("-fdebug-prefix-map=/b=/usr/src/linux")));
+        let call = words("-specs=/a/hard -fplugin=annobin -c -fplugin=./p.so --specs=/b x.c");
+        assert_eq!(rules(&call).collect::<Vec<_>>(), ["/a/hard", "./p.so", "/b"]);
+        assert!(is_traditional(&words("-traditional -c x.S")) && !is_traditional(&call));
     }
 
     #[test]

@@ -32,10 +32,11 @@ pub fn options(config: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether two trees were compiled by the same compiler, and `#include` can find the same names in both.
+/// Whether two trees were compiled by the same compiler on machines with the same packages, and `#include` can find the same names in
+/// both. Of the machine, make sees neither the libraries that the build's own programs are linked with nor, since Linux 5.0, its headers.
 #[must_use]
 pub fn same_ground(one: &Tree, other: &Tree) -> bool {
-    (&one.identity, &one.names) == (&other.identity, &other.names)
+    (&one.identity, &one.names, &one.host) == (&other.identity, &other.names, &other.host)
 }
 
 /// What is written down of a source that saw, or may have seen, what varies: what it was compiled to, without its ending
@@ -65,7 +66,8 @@ pub fn spans(text: &str) -> Vec<Span> {
 /// tree, `written` its time in nanoseconds, `saw` what [`saw`] wrote down, line by line.
 ///
 /// What the spec's own commands or other makes left is not there in a build from nothing either at that time. Keys are
-/// none of it: a throw-away key is another one for each kernel. Nor is the number of builds (scripts/mkversion).
+/// none of it: a throw-away key is another one for each kernel. Nor is the number of builds (scripts/mkversion). Modules are linked anew,
+/// since each names the release, and if it is the same, pahole would add to what it had added before (scripts/Makefile.modfinal).
 #[must_use]
 pub fn is_taken(path: &str, written: u128, spans: &[Span], saw: &[String]) -> bool {
     let (dir, name) = path.rsplit_once('/').map_or(("", path), |(dir, name)| (dir, name));
@@ -76,7 +78,8 @@ pub fn is_taken(path: &str, written: u128, spans: &[Span], saw: &[String]) -> bo
     let stem = if dir.is_empty() { stem.to_owned() } else { format!("{dir}/{stem}") };
     let is_key = about.contains("signing_key") || Path::new(about).extension().is_some_and(|ending| ending == "priv");
     let is_ours = path.split('/').next() == Some(KEPT);
-    if is_key || is_ours || matches!(path, ".version" | ".old_version") || saw.contains(&stem) {
+    let is_module = about.rsplit_once('.').is_some_and(|(_, ending)| ending == "ko");
+    if is_key || is_ours || is_module || matches!(path, ".version" | ".old_version") || saw.contains(&stem) {
         return false;
     }
     is_made(path) || is_within(written, spans)
@@ -125,6 +128,7 @@ mod tests {
         let tree =
             |names: &str, identity: &str| Tree { names: names.into(), identity: identity.into(), ..Tree::default() };
         assert!(same_ground(&tree("a", "b"), &tree("a", "b")));
+        assert!(!same_ground(&tree("a", "b"), &Tree { host: "c".into(), ..tree("a", "b") }));
         assert!(!same_ground(&tree("a", "b"), &tree("a", "c")) && !same_ground(&tree("a", "b"), &tree("c", "b")));
     }
 
@@ -178,6 +182,8 @@ mod tests {
             "net/x.o",
             "net/.x.o.cmd",
             "net/x.ko",
+            "net/y.ko",
+            "net/.y.ko.cmd",
             "kernel/z.o",
             "certs/signing_key.pem",
             "certs/.signing_key.pem.cmd",

@@ -17,6 +17,8 @@ pub struct Tree {
     pub identity: String,
     /// A digest of the names that `#include` can find.
     pub names: String,
+    /// What was installed on the machine, as [`Settings::host`](super::Settings).
+    pub host: String,
     /// Sources and headers by their last names that make the assembler read a file.
     pub reading: Vec<String>,
 }
@@ -37,16 +39,25 @@ pub fn reads(text: &[u8]) -> bool {
 }
 
 impl Tree {
+    /// Whether a source makes the assembler read a file, or writes the name of another source that does: ccache gives up for those that it
+    /// sees, and it sees few ways to write that.
+    #[must_use]
+    pub fn takes_files(&self, source: &[u8]) -> bool {
+        reads(source) || self.reading.iter().filter(|name| !is_header(name)).any(|name| has(source, name.as_bytes()))
+    }
+
     /// Whether the compiler's own list of what it read is all that a source's object depends on.
     ///
     /// ccache can go by that list instead of preprocessing each source first (its manual, "The depend mode"), and then does not
-    /// see `.incbin`, for which it otherwise gives up. It stands in few files of a kernel; a source that has it, or that writes the name
-    /// of one that has it, is preprocessed.
+    /// see `.incbin`. It stands in few files of a kernel, which go past the cache; if a header has it, all are preprocessed.
     #[must_use]
-    pub fn lists_all(&self, source: &[u8]) -> bool {
-        let no_header = !self.reading.iter().any(|name| name.rsplit_once('.').is_some_and(|(_, ending)| ending == "h"));
-        no_header && !reads(source) && !self.reading.iter().any(|name| has(source, name.as_bytes()))
+    pub fn lists_all(&self) -> bool {
+        !self.reading.iter().any(|name| is_header(name))
     }
+}
+
+fn is_header(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, ending)| ending == "h")
 }
 
 fn has(text: &[u8], what: &[u8]) -> bool {
@@ -74,12 +85,12 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_files_is_preprocessed() {
+    fn who_reads_files_goes_past_the_cache() {
         let mut tree = Tree { reading: vec!["configs.c".into(), "piggy.S".into()], ..Tree::default() };
-        assert!(tree.lists_all(b"#include <linux/kernel.h>\n"));
-        assert!(!tree.lists_all(b"asm(\".incbin \\\"x\\\"\");"));
-        assert!(!tree.lists_all(b"#include \"configs.c\"\n"));
+        assert!(!tree.takes_files(b"#include <linux/kernel.h>\n") && tree.lists_all());
+        assert!(tree.takes_files(b"asm(\".incbin\t\\\"x\\\"\");"));
+        assert!(tree.takes_files(b"#include \"configs.c\"\n"));
         tree.reading.push("firmware.h".into());
-        assert!(!tree.lists_all(b"#include <linux/kernel.h>\n"));
+        assert!(!tree.takes_files(b"#include <linux/kernel.h>\n") && !tree.lists_all());
     }
 }

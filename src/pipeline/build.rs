@@ -11,19 +11,20 @@ use super::measured::Meter;
 use super::progress::Progress;
 use super::watchdog::Watchdog;
 use super::witness::{Signatures, Testimony};
-use super::{Context, Error, finished, gate, masquerade, resume, signing};
+use super::{Context, Error, compilers, finished, gate, masquerade, resume, signing};
 use crate::command::Command;
 use crate::event::{Event, Stage};
 use crate::plan::step::{Gate, Moment as When};
 use crate::proof::Finding;
 use crate::sys::exec::{self, End, Flow, Moment};
+use crate::sys::probe;
 use crate::times::Cache;
 
 /// What rpmbuild says when it removes its trees, which is done here instead.
 const CLEANING: &str = "Executing(rmbuild): kbuild";
 
 pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> Result<(), Error> {
-    tools(context.manifest, command);
+    tools(context.manifest, &compilers::bare(&context.plan.layout, command));
     let layout = &context.plan.layout;
     let log_path = layout.log(Stage::Build);
     let mut log = File::create(&log_path).map_err(|source| Error::io("the build log cannot be written", source))?;
@@ -186,7 +187,8 @@ fn tell_cache(context: &mut Context<'_>, compilers: Option<Compilers>) {
 
 /// Notes what the programs call themselves.
 pub(super) fn tools(manifest: &mut Manifest, command: &Command) {
-    let others = ["gcc", "ld", "make"].map(|name| (name, Path::new("/usr/bin").join(name)));
+    let path = command.env.get("PATH").map(String::as_str).unwrap_or_default();
+    let others = ["gcc", "ld", "make"].into_iter().filter_map(|name| Some((name, probe::find(path, name)?)));
     for (name, program) in std::iter::once(("rpmbuild", command.program.clone())).chain(others) {
         // Asked before there is a topdir to ask in.
         let asked = Command::new(program).arg("--version").with_env(command.env.clone());

@@ -75,10 +75,14 @@ impl Compilers {
         fs_err::create_dir_all(&dir).map_err(failed)?;
         // What is in it has the password of a remote storage.
         fs_err::set_permissions(&dir, PermissionsExt::from_mode(0o700)).map_err(failed)?;
+        let (identity, files) = identity(gcc, command)?;
+        let changed = |file: PathBuf| files::changed(&file).map(|changed| (file, changed));
         let mut settings = Settings {
             dir: dir.clone(),
             run: format!("{}-{}", clock::now(), std::process::id()),
-            identity: identity(gcc, command)?,
+            identity,
+            parts: files.into_iter().map(changed).collect::<Result<_, _>>().map_err(failed)?,
+            host: if compiling.trees { installed(command) } else { String::new() },
             maps: is_without_debuginfo(command) && knows_maps(gcc, command),
             hides: compiling.trees,
             shared: shared.filter(|_| compiling.remote.is_some()).map(str::to_owned),
@@ -141,23 +145,57 @@ fn find(path: &str, name: &str) -> Option<PathBuf> {
         .find(|file| fs_err::canonicalize(file).is_ok_and(|real| real.is_file() && !stands_for_another(&real)))
 }
 
-/// Returns a digest of everything that a compiler consists of: driver, compiler, assembler, headers, and what it says of
-/// itself.
-fn identity(gcc: &Path, command: &Command) -> Result<String, Error> {
+/// Returns a command that finds the compilers themselves, and not what stood before them in the last build.
+#[must_use]
+pub fn bare(layout: &Layout, command: &Command) -> Command {
+    let own = text(&layout.compilers());
+    let mut bare = command.clone();
+    let dirs: Vec<&str> = path(command).split(':').filter(|dir| *dir != own).collect();
+    bare.env.insert("PATH".into(), dirs.join(":"));
+    bare
+}
+
+/// Returns a digest of everything that the compiler of a [`bare`] command consists of; nothing if there is none.
+///
+/// # Errors
+/// A part of it cannot be read.
+pub fn identified(bare: &Command) -> Result<Option<String>, Error> {
+    find(path(bare), NAMES[0]).map(|gcc| Ok(identity(&gcc, bare)?.0)).transpose()
+}
+
+/// Returns a digest of the names and versions of all packages that are installed.
+fn installed(command: &Command) -> String {
+    let ask = |program: &str, arg: &str| {
+        let program = probe::find(path(command), program)?;
+        exec::read(&Command::new(program).arg(arg).with_env(command.env.clone())).ok()
+    };
+    let all = [ask("rpm", "-qa"), ask("dpkg-query", "--show")].into_iter().flatten().collect::<String>();
+    let mut lines: Vec<&str> = all.lines().collect();
+    lines.sort_unstable();
+    digest::sha256(lines.join("\n").as_bytes())
+}
+
+/// Returns a digest of everything that a compiler consists of: driver, compiler, assembler, plugins, headers, and what it says of
+/// itself; and the programs and plugins among them.
+fn identity(gcc: &Path, command: &Command) -> Result<(String, Vec<PathBuf>), Error> {
     let ask = |arg: &str| exec::read(&Command::new(gcc).arg(arg).with_env(command.env.clone())).unwrap_or_default();
     let mut all = ["-dumpversion", "-dumpmachine", "--version", "-dumpspecs"].map(&ask).concat();
     let parts = PARTS.iter().map(|part| PathBuf::from(ask(&format!("-print-prog-name={part}")).trim()));
-    for part in std::iter::once(gcc.to_owned()).chain(parts) {
+    // Rules that a call names may have gcc load those that are there (redhat-rpm-config: annobin).
+    let plugins = files::with_ending(Path::new(ask("-print-file-name=plugin").trim()), ".so");
+    let mut files = Vec::new();
+    for part in std::iter::once(gcc.to_owned()).chain(parts).chain(plugins) {
         // A name alone is looked for on PATH, as gcc does.
         let file = if part.is_absolute() { Some(part) } else { probe::find(path(command), &text(&part)) };
         if let Some(file) = file {
             all.push_str(&files::sha256(&file).map_err(failed)?.1);
+            files.push(file);
         }
     }
     for header in files::with_ending(Path::new(ask("-print-file-name=include").trim()), ".h") {
         all.push_str(&files::sha256(&header).map_err(failed)?.1);
     }
-    Ok(digest::sha256(all.as_bytes()))
+    Ok((digest::sha256(all.as_bytes()), files))
 }
 
 /// Whether no package of debugging information is made: what makes one looks for the tree's own place in it.

@@ -27,7 +27,7 @@ use crate::plan::Layout;
 use crate::plan::fingerprint::Fingerprint;
 use crate::plan::layout::text;
 use crate::sys::files::{self, Stamp};
-use crate::sys::{exec, pressure};
+use crate::sys::{clock, exec, pressure};
 
 /// How many bytes must be free to have two trees for a while: until the old one is gone, its sources are there once more
 /// (1.4 GB of Linux 6.1), and with them what `%prep` makes of them, of some specs a second copy.
@@ -316,6 +316,10 @@ fn decide(old: &Path, packed: Option<&Packed>, new: &Path) -> io::Result<Option<
         thaw.moves.push((old.join(path), place));
         last = last.max(Some(*stamp));
     }
+    // Whatever is made now must be newer than all of it: clocks are set back, and those of two machines differ.
+    if last.is_some_and(|last| last.nanoseconds() >= clock::nanoseconds()) {
+        return Ok(None);
+    }
     let sources: Vec<(String, Stamp)> = now.into_iter().filter(|(path, _)| !finished::is_made(path)).collect();
     let is_same = |path: &str| match others.and_then(|others| others.get(path)) {
         Some((_, sha256)) => files::sha256(&new.join(path)).is_ok_and(|found| found.1 == *sha256),
@@ -470,10 +474,14 @@ mod tests {
 
     #[test]
     fn a_tree_that_is_another_one_in_what_make_does_not_look_at_gives_nothing() {
-        let changes: [(&str, Change); 8] = [
+        let changes: [(&str, Change); 10] = [
             ("the place of the tree in debugging information", |trees| trees.settings.maps = false),
             ("an option", |trees| lay(&trees.new, &[(".config", "CONFIG_IP_VS=y\n", 260)])),
             ("the compiler", |trees| trees.settings.identity = "clang".into()),
+            ("another package", |trees| trees.settings.host = "bison-4".into()),
+            ("a clock that is behind", |trees| {
+                Stamp::at(9_999_999_999).set(&trees.old.join(finished::AUTO_CONF)).unwrap();
+            }),
             ("a header that may hide another", |trees| lay(&trees.new, &[("include/a.h", "", 270)])),
             ("nobody looked", |trees| fs_err::remove_dir_all(trees.old.join(".kbuild")).unwrap()),
             ("no mark of the options", |trees| fs_err::remove_dir_all(trees.old.join("include")).unwrap()),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest::{FileRecord, Manifest, ReleaseRecord};
 use super::signing::Signed;
-use super::{Error, Manner, build};
+use super::{Error, Manner, build, compilers};
 use crate::command::Command;
 use crate::event::{Reporter, Stage};
 use crate::plan::fingerprint::Fingerprint;
@@ -129,9 +129,14 @@ impl Built {
 /// Returns what the packages of a plan depend on, programs of this machine included, which are noted in the manifest.
 pub(super) fn fingerprint(plan: &Plan, manifest: &mut Manifest) -> Option<Fingerprint> {
     let mut fingerprint = Fingerprint::of(plan)?;
-    build::tools(manifest, build_command(plan)?);
+    let bare = compilers::bare(&plan.layout, build_command(plan)?);
+    build::tools(manifest, &bare);
     for (program, version) in &manifest.tools {
         fingerprint.add(program, version);
+    }
+    // What it calls itself stays the same through many updates.
+    if let Some(identity) = compilers::identified(&bare).ok().flatten() {
+        fingerprint.add("compiler", &identity);
     }
     if let Some(signed) = &manifest.signing {
         fingerprint.signed_with(&signed.certificate);

@@ -19,6 +19,7 @@ use crate::event::Reporter;
 use crate::plan::Layout;
 use crate::plan::fingerprint::Fingerprint;
 use crate::plan::layout::text;
+use crate::sys::clock;
 use crate::sys::files::{self, Stamp};
 
 /// What stands before make on `PATH`.
@@ -164,6 +165,10 @@ pub fn thaw(kept: &Path, build: &Path, tree: &Path) -> std::io::Result<Option<u6
         }
     }
     let last = old_files.iter().map(|(stamp, _)| *stamp).max();
+    // Whatever is made now must be newer than all of it: clocks are set back.
+    if last.is_some_and(|last| last.nanoseconds() >= clock::nanoseconds()) {
+        return Ok(None);
+    }
     let mut count = 0;
     for (stamp, path) in old_files {
         let place: PathBuf = tree.join(path.strip_prefix(&old).unwrap_or(&path));

@@ -1,7 +1,7 @@
 //! Files: atomic replacement, links or copies, digests, trees.
 
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -143,6 +143,15 @@ pub fn sha256(path: &Path) -> io::Result<(u64, String)> {
     let mut file = Hashed::new(fs_err::File::open(path)?);
     io::copy(&mut file, &mut io::sink())?;
     Ok(file.finish())
+}
+
+/// Returns when a file was changed or replaced last, in nanoseconds since 1970; of a link, the file that it leads to. Nobody can set that.
+///
+/// # Errors
+/// It is not there.
+pub fn changed(path: &Path) -> io::Result<i128> {
+    let details = fs_err::metadata(path)?;
+    Ok(i128::from(details.ctime()) * 1_000_000_000 + i128::from(details.ctime_nsec()))
 }
 
 /// When a file was changed last.

@@ -15,6 +15,7 @@ mod build;
 mod cache;
 mod chaos;
 mod cli;
+mod compilers;
 mod container;
 mod diff;
 mod doctor;

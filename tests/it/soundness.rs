@@ -1,5 +1,6 @@
 //! A cache of compiled files changes nothing: after each of a series of random changes to a kernel, the packages of a build
-//! with the cache that all earlier ones filled are those of a build without.
+//! with the cache that all earlier ones filled are those of a build without, and so are those of one that goes on in the tree of a kernel
+//! with the same change and another table and release.
 //!
 //! `scripts/soundness` runs a long series, and does the same to Linux itself, object by object.
 
@@ -40,6 +41,8 @@ struct Change {
 }
 
 const KINDS: u64 = 9;
+/// Those after which the short form goes on in a tree, too: what decides there is who sees the option and the release.
+const IN_A_TREE: [u64; 5] = [0, 3, 6, 7, 8];
 
 fn change(kind: u64, dice: &mut Dice) -> Change {
     let number = dice.roll(3);
@@ -131,7 +134,7 @@ fn build(sandbox: &Sandbox, change: &Change, more: &[&str]) -> BTreeMap<String, 
     let srpm = sandbox.srpm(&Toy::unmodified());
     let mut build: Kbuild<'_> = sandbox
         .ipvs(&srpm, &change.bits.to_string())
-        .args(["--profile", "fleet", "--fresh", "--ignore-preflight"])
+        .args(["--profile", "fleet", "--ignore-preflight"])
         .args(&change.args)
         .args(more);
     if let Some(text) = patch(change) {
@@ -161,19 +164,28 @@ fn the_cache_changes_nothing_whatever_is_changed() {
     let (changes, seed) = (number("KBUILD_SOUNDNESS").unwrap_or(KINDS), number("KBUILD_SOUNDNESS_SEED").unwrap_or(1));
     let mut dice = Dice(seed);
     // One place and one cache for all, as a fleet's would be.
-    let (cached, uncached) = (Sandbox::new(), Sandbox::new());
-    let (mut hits, mut misses) = (0, 0);
+    let (cached, uncached, tree) = (Sandbox::new(), Sandbox::new(), Sandbox::new());
+    let (mut hits, mut misses, mut put_back) = (0, 0, 0);
     for index in 0..changes {
         let change = change(index % KINDS, &mut dice);
-        let with = build(&cached, &change, &["--cache", "local"]);
+        let with = build(&cached, &change, &["--fresh", "--cache", "local"]);
         let statistics = manifest(&cached.out())["compiled"]["statistics"].clone();
         hits += statistics["hits"].as_u64().unwrap();
         misses += statistics["misses"].as_u64().unwrap();
-        let without = build(&uncached, &change, &["--cache", "off"]);
+        let without = build(&uncached, &change, &["--fresh", "--cache", "off"]);
         assert_eq!(with, without, "change {index} (seed {seed}): {}, {} bits", change.what, change.bits);
+        if changes > KINDS || IN_A_TREE.contains(&index) {
+            let mut other = Change { bits: 16 + (change.bits - 15) % 3, ..change.clone() };
+            other.args.retain(|word| !word.contains("buildid") && !word.starts_with(".s"));
+            build(&tree, &other, &["--fresh", "--cache", "tree"]);
+            let on = build(&tree, &change, &["--cache", "tree"]);
+            assert_eq!(on, without, "change {index} (seed {seed}), in a tree: {}, {} bits", change.what, change.bits);
+            let count = manifest(&tree.out())["compiled"]["put-back"].as_u64();
+            put_back += count.unwrap_or_else(|| panic!("nothing was put back: {}", change.what));
+        }
         let _ = writeln!(std::io::stderr(), "soundness: {index} {}: the same ({statistics})", change.what);
     }
-    let _ =
-        writeln!(std::io::stderr(), "soundness: {changes} changes, {hits} objects from the cache, {misses} compiled");
+    let counts = format!("{hits} objects from the cache, {misses} compiled, {put_back} files put back in trees");
+    let _ = writeln!(std::io::stderr(), "soundness: {changes} changes, {counts}");
     assert!(hits > changes && misses > changes, "the cache had nothing to get wrong");
 }

@@ -65,8 +65,13 @@ pub fn known(settings: &Settings, top: &Path) -> io::Result<Tree> {
             reading.push(entry.file_name().to_string_lossy().into_owned());
         }
     }
-    let (run, identity) = (settings.run.clone(), settings.identity.clone());
-    let tree = Tree { run, identity, names: digest::hex(&names.finalize()), reading };
+    let tree = Tree {
+        run: settings.run.clone(),
+        identity: settings.identity.clone(),
+        names: digest::hex(&names.finalize()),
+        host: settings.host.clone(),
+        reading,
+    };
     put(&top.join(KEPT).join(TREE), &serde_json::to_vec(&tree)?, None)?;
     Ok(tree)
 }

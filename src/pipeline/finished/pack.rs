@@ -120,7 +120,8 @@ pub fn unpack(from: &Path, top: &Path) -> io::Result<()> {
 #[must_use]
 pub fn key(of_build: &str, ground: &crate::compiler::tree::Tree, config: &str) -> String {
     let options: Vec<&str> = finished::options(config).collect();
-    digest::sha256([of_build, &ground.identity, &ground.names, &options.join("\n")].join("\n").as_bytes())
+    let parts = [of_build, &ground.identity, &ground.names, &ground.host, &options.join("\n")];
+    digest::sha256(parts.join("\n").as_bytes())
 }
 
 #[cfg(test)]
