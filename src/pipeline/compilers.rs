@@ -181,8 +181,13 @@ fn identity(gcc: &Path, command: &Command) -> Result<(String, Vec<PathBuf>), Err
     let ask = |arg: &str| exec::read(&Command::new(gcc).arg(arg).with_env(command.env.clone())).unwrap_or_default();
     let mut all = ["-dumpversion", "-dumpmachine", "--version", "-dumpspecs"].map(&ask).concat();
     let parts = PARTS.iter().map(|part| PathBuf::from(ask(&format!("-print-prog-name={part}")).trim()));
+    // gcc repeats the name of what it does not have.
+    let of_gcc = |dir: &str, ending: &str| {
+        let dir = PathBuf::from(ask(&format!("-print-file-name={dir}")).trim());
+        if dir.is_absolute() { files::with_ending(&dir, ending) } else { Vec::new() }
+    };
     // Rules that a call names may have gcc load those that are there (redhat-rpm-config: annobin).
-    let plugins = files::with_ending(Path::new(ask("-print-file-name=plugin").trim()), ".so");
+    let plugins = of_gcc("plugin", ".so");
     let mut files = Vec::new();
     for part in std::iter::once(gcc.to_owned()).chain(parts).chain(plugins) {
         // A name alone is looked for on PATH, as gcc does.
@@ -192,7 +197,7 @@ fn identity(gcc: &Path, command: &Command) -> Result<(String, Vec<PathBuf>), Err
             files.push(file);
         }
     }
-    for header in files::with_ending(Path::new(ask("-print-file-name=include").trim()), ".h") {
+    for header in of_gcc("include", ".h") {
         all.push_str(&files::sha256(&header).map_err(failed)?.1);
     }
     Ok((digest::sha256(all.as_bytes()), files))
