@@ -75,13 +75,12 @@ impl Compilers {
         fs_err::create_dir_all(&dir).map_err(failed)?;
         // What is in it has the password of a remote storage.
         fs_err::set_permissions(&dir, PermissionsExt::from_mode(0o700)).map_err(failed)?;
-        let (identity, files) = identity(gcc, command)?;
-        let changed = |file: PathBuf| files::changed(&file).map(|changed| (file, changed));
+        let (identity, parts) = identity(gcc, command)?;
         let mut settings = Settings {
             dir: dir.clone(),
             run: format!("{}-{}", clock::now(), std::process::id()),
             identity,
-            parts: files.into_iter().map(changed).collect::<Result<_, _>>().map_err(failed)?,
+            parts,
             host: if compiling.trees { installed(command) } else { String::new() },
             maps: is_without_debuginfo(command) && knows_maps(gcc, command),
             hides: compiling.trees,
@@ -176,8 +175,8 @@ fn installed(command: &Command) -> String {
 }
 
 /// Returns a digest of everything that a compiler consists of: driver, compiler, assembler, plugins, headers, and what it says of
-/// itself; and the programs and plugins among them.
-fn identity(gcc: &Path, command: &Command) -> Result<(String, Vec<PathBuf>), Error> {
+/// itself; and the programs and plugins among them, with the time of the last change to each.
+fn identity(gcc: &Path, command: &Command) -> Result<(String, Vec<(PathBuf, i128)>), Error> {
     let ask = |arg: &str| exec::read(&Command::new(gcc).arg(arg).with_env(command.env.clone())).unwrap_or_default();
     let mut all = ["-dumpversion", "-dumpmachine", "--version", "-dumpspecs"].map(&ask).concat();
     let parts = PARTS.iter().map(|part| PathBuf::from(ask(&format!("-print-prog-name={part}")).trim()));
@@ -188,19 +187,21 @@ fn identity(gcc: &Path, command: &Command) -> Result<(String, Vec<PathBuf>), Err
     };
     // Rules that a call names may have gcc load those that are there (redhat-rpm-config: annobin).
     let plugins = of_gcc("plugin", ".so");
-    let mut files = Vec::new();
+    let mut programs = Vec::new();
     for part in std::iter::once(gcc.to_owned()).chain(parts).chain(plugins) {
         // A name alone is looked for on PATH, as gcc does.
         let file = if part.is_absolute() { Some(part) } else { probe::find(path(command), &text(&part)) };
         if let Some(file) = file {
+            // First, so that whatever replaces it while it is read is noticed later.
+            let changed = files::changed(&file).map_err(failed)?;
             all.push_str(&files::sha256(&file).map_err(failed)?.1);
-            files.push(file);
+            programs.push((file, changed));
         }
     }
     for header in of_gcc("include", ".h") {
         all.push_str(&files::sha256(&header).map_err(failed)?.1);
     }
-    Ok((digest::sha256(all.as_bytes()), files))
+    Ok((digest::sha256(all.as_bytes()), programs))
 }
 
 /// Whether no package of debugging information is made: what makes one looks for the tree's own place in it.

@@ -194,7 +194,7 @@ pub fn find(arguments: &[PathBuf]) -> Result<Vec<PathBuf>, FindError> {
             return Err(FindError::Missing(argument.clone()));
         }
     }
-    if found.is_empty() { Err(FindError::Nothing) } else { Ok(found) }
+    if found.is_empty() { Err(FindError::Nothing(arguments.to_vec())) } else { Ok(found) }
 }
 
 fn is_source(path: &Path) -> bool {
@@ -207,9 +207,13 @@ pub enum FindError {
     /// Neither file nor directory.
     #[error("`{}` is neither a package nor a directory", .0.display())]
     Missing(PathBuf),
-    /// No packages at all.
-    #[error("there are no packages (`.rpm`) in what was named")]
-    Nothing,
+    /// No packages at all in these.
+    #[error("expected packages (`.rpm`, no source packages), found none in {}", quoted(.0))]
+    Nothing(Vec<PathBuf>),
+}
+
+fn quoted(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

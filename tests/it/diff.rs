@@ -270,7 +270,7 @@ fn what_is_no_build_is_wrong_usage() {
     let sandbox = Sandbox::new();
     let empty = tempfile::tempdir().unwrap();
     let run = |args: &[&Path]| sandbox.kbuild().arg("diff").args(args).refused(2);
-    run(&[empty.path(), empty.path()]).says("there are no packages");
+    run(&[empty.path(), empty.path()]).says("expected packages (`.rpm`");
     run(&[Path::new("missing"), empty.path()]).says("missing");
     run(&[empty.path()]).says("expected two builds");
     if !require("rpmbuild") {

@@ -237,7 +237,8 @@ fn packages_without_the_module_are_not_checked_and_exit_9() {
 #[test]
 fn where_there_are_no_packages_it_is_wrong_usage() {
     let dir = tempfile::tempdir().unwrap();
-    verify("20", &[dir.path()], 2).says("error: there are no packages");
+    let place = format!("found none in `{}`", dir.path().display());
+    verify("20", &[dir.path()], 2).says("error: expected packages").says(&place);
     verify("20", &[&dir.path().join("missing")], 2).says("missing");
     verify("abc", &[dir.path()], 2);
     let text = dir.path().join("text.rpm");
