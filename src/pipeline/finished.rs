@@ -27,7 +27,7 @@ use crate::plan::Layout;
 use crate::plan::fingerprint::Fingerprint;
 use crate::plan::layout::text;
 use crate::sys::files::{self, Stamp};
-use crate::sys::{clock, exec, pressure};
+use crate::sys::{exec, pressure};
 
 /// How many bytes must be free to have two trees for a while: until the old one is gone, its sources are there once more
 /// (1.4 GB of Linux 6.1), and with them what `%prep` makes of them, of some specs a second copy.
@@ -316,10 +316,6 @@ fn decide(old: &Path, packed: Option<&Packed>, new: &Path) -> io::Result<Option<
         thaw.moves.push((old.join(path), place));
         last = last.max(Some(*stamp));
     }
-    // Whatever is made now must be newer than all of it: clocks are set back, and those of two machines differ.
-    if last.is_some_and(|last| last.nanoseconds() >= clock::nanoseconds()) {
-        return Ok(None);
-    }
     let sources: Vec<(String, Stamp)> = now.into_iter().filter(|(path, _)| !finished::is_made(path)).collect();
     let is_same = |path: &str| match others.and_then(|others| others.get(path)) {
         Some((_, sha256)) => files::sha256(&new.join(path)).is_ok_and(|found| found.1 == *sha256),
@@ -330,7 +326,8 @@ fn decide(old: &Path, packed: Option<&Packed>, new: &Path) -> io::Result<Option<
         match before.get(&path).filter(|_| same) {
             Some(then) if *then == stamp => {}
             Some(then) => thaw.times.push((path, *then)),
-            // Clocks are set back, and archives hold old times.
+            // Clocks are set back, those of two machines differ, and archives hold old times. What is kept of the new tree (`KEPT`)
+            // has just been written, so a clock that is behind is noticed even where all else is newer.
             None if last.is_some_and(|last| stamp <= last) => return Ok(None),
             None => {}
         }
@@ -480,7 +477,10 @@ mod tests {
             ("the compiler", |trees| trees.settings.identity = "clang".into()),
             ("another package", |trees| trees.settings.host = "bison-4".into()),
             ("a clock that is behind", |trees| {
-                Stamp::at(9_999_999_999).set(&trees.old.join(finished::AUTO_CONF)).unwrap();
+                Stamp::at(9_999_999_998).set(&trees.old.join(finished::AUTO_CONF)).unwrap();
+                for changed in [".config", "Makefile"] {
+                    Stamp::at(9_999_999_999).set(&trees.new.join(changed)).unwrap();
+                }
             }),
             ("a header that may hide another", |trees| lay(&trees.new, &[("include/a.h", "", 270)])),
             ("nobody looked", |trees| fs_err::remove_dir_all(trees.old.join(".kbuild")).unwrap()),
