@@ -1,21 +1,21 @@
 //! Digests of bytes, as text. Pure.
 
-use std::fmt::Write;
+use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
 
-use sha2::{Digest, Sha256};
+/// A SHA-256, as the 32 bytes that it is; in JSON in hexadecimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sha256(#[serde(with = "hex::serde")] pub [u8; 32]);
 
 /// Returns bytes in lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(bytes)
 }
 
 /// Returns the SHA-256 of bytes in hexadecimal.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex(&sha2::Sha256::digest(bytes))
 }

@@ -13,7 +13,7 @@ use crate::compiler::call::{self, Call, Kernel};
 use crate::compiler::tree::Tree;
 use crate::compiler::{KEPT, NAMES, PACK, SETTINGS, Settings, TEXT, autoconf};
 use crate::pipeline::compilers::tree;
-use crate::sys::files::{self, Stamp};
+use crate::sys::stamp::{self, Stamp};
 use crate::sys::{clock, stand_in};
 
 /// How many directories above the working directory may be the top of the tree, that one included: tools/lib/subcmd and its like.
@@ -138,7 +138,7 @@ impl<'a> Tools<'a> {
 
     /// Whether nobody has replaced the compiler since the build began, as an update does: what a new one makes is not the old one's.
     fn is_as_it_was(&self) -> bool {
-        self.settings.parts.iter().all(|(file, changed)| files::changed(file).is_ok_and(|now| now == *changed))
+        self.settings.parts.iter().all(|(file, changed)| stamp::changed(file).is_ok_and(|now| now == *changed))
     }
 
     /// The call that does not.

@@ -32,9 +32,36 @@ pub fn is_included(path: &str) -> bool {
     matches!(ending, Some("h" | "c" | "S" | "inc")) && !name.ends_with(".mod.c") && !MADE.contains(&name)
 }
 
-/// Whether a text makes the assembler read a file.
-#[must_use]
-pub fn reads(text: &[u8]) -> bool {
+/// Looks in a text that comes in parts whether it makes the assembler read a file.
+#[derive(Debug, Default)]
+pub struct Looking {
+    /// The end of what was seen, which may be the beginning of the directive.
+    end: Vec<u8>,
+    found: bool,
+}
+
+impl Looking {
+    /// Looks at the next part.
+    pub fn look(&mut self, part: &[u8]) {
+        let most = INCBIN.len() - 1;
+        self.end.extend(part.iter().take(most));
+        self.found |= has(&self.end, INCBIN) || has(part, INCBIN);
+        if part.len() >= most {
+            self.end.clear();
+            self.end.extend(part.iter().skip(part.len() - most));
+        } else {
+            self.end.drain(..self.end.len().saturating_sub(most));
+        }
+    }
+
+    /// Whether it does, as far as it was seen.
+    #[must_use]
+    pub fn has_found(&self) -> bool {
+        self.found
+    }
+}
+
+fn reads(text: &[u8]) -> bool {
     has(text, INCBIN)
 }
 
@@ -82,6 +109,23 @@ mod tests {
         ] {
             assert_eq!(is_included(path), included, "{path}");
         }
+    }
+
+    #[test]
+    fn the_directive_is_found_wherever_a_text_is_cut() {
+        let text = b"a .incbin b";
+        for size in 1..=text.len() {
+            let mut looking = Looking::default();
+            text.chunks(size).for_each(|part| looking.look(part));
+            assert!(looking.has_found(), "{size}");
+        }
+        let mut looking = Looking::default();
+        for part in [&b".inc"[..], b"", b"x", b"bin.", b"incbi"] {
+            looking.look(part);
+        }
+        assert!(!looking.has_found());
+        looking.look(b"n");
+        assert!(looking.has_found());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The program before gcc, put there for a build, and what came of it.
 
 mod caching;
+pub mod digests;
 mod hosts;
 pub mod tree;
 
@@ -19,7 +20,7 @@ use crate::digest;
 use crate::event::Reporter;
 use crate::plan::Layout;
 use crate::plan::layout::text;
-use crate::sys::{clock, exec, files, probe};
+use crate::sys::{clock, exec, files, probe, stamp};
 use crate::times::trace::Compilation;
 use caching::Caching;
 
@@ -193,7 +194,7 @@ fn identity(gcc: &Path, command: &Command) -> Result<(String, Vec<(PathBuf, i128
         let file = if part.is_absolute() { Some(part) } else { probe::find(path(command), &text(&part)) };
         if let Some(file) = file {
             // First, so that whatever replaces it while it is read is noticed later.
-            let changed = files::changed(&file).map_err(failed)?;
+            let changed = stamp::changed(&file).map_err(failed)?;
             all.push_str(&files::sha256(&file).map_err(failed)?.1);
             programs.push((file, changed));
         }

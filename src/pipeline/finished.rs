@@ -8,15 +8,15 @@
 
 pub mod pack;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use walkdir::WalkDir;
 
 use pack::Packed;
 
+use super::compilers::digests::{self, Files, Seen};
 use super::compilers::tree;
 use super::ledger::Built;
 use super::{Context, Error};
@@ -26,8 +26,9 @@ use crate::event::Reporter;
 use crate::plan::Layout;
 use crate::plan::fingerprint::Fingerprint;
 use crate::plan::layout::text;
-use crate::sys::files::{self, Stamp};
-use crate::sys::{exec, pressure};
+use crate::sys::files;
+use crate::sys::stamp::Stamp;
+use crate::sys::{exec, pressure, threads};
 
 /// How many bytes must be free to have two trees for a while: until the old one is gone, its sources are there once more
 /// (1.4 GB of Linux 6.1), and with them what `%prep` makes of them, of some specs a second copy.
@@ -149,6 +150,8 @@ fn is_empty(dir: &Path) -> bool {
 struct Thaw {
     /// Files of the new tree, by their path there, that get the time which they had.
     times: Vec<(String, Stamp)>,
+    /// All files of the new tree that were not made.
+    sources: Files,
     /// Files that are moved.
     moves: Vec<(PathBuf, PathBuf)>,
 }
@@ -182,6 +185,7 @@ pub fn thaw(settings: &Settings, aside: &Path, build: &Path, tree: &Path) -> io:
     for (path, stamp) in &thaw.times {
         stamp.set(&tree.join(path))?;
     }
+    thaw.sources.note_again(tree, &thaw.times)?;
     let mut dirs = BTreeSet::new();
     for (from, to) in &thaw.moves {
         if let Some(dir) = to.parent()
@@ -216,7 +220,7 @@ pub fn export(tree: &Path) -> io::Result<Option<u64>> {
         return Ok(None);
     }
     let mut count = 0;
-    for path in listed(&waiting)?.into_keys() {
+    for (path, _) in Files::of(&waiting)?.0 {
         let place = tree.join(&path);
         if !is_there(&place) {
             fs_err::create_dir_all(place.parent().unwrap_or(tree))?;
@@ -294,18 +298,14 @@ fn will_do(settings: &Settings, old: &Path, new: &Path) -> io::Result<bool> {
 /// Returns what is to be done, or nothing if times are such that make would not see what is different.
 fn decide(old: &Path, packed: Option<&Packed>, new: &Path) -> io::Result<Option<Thaw>> {
     let notes = tree::notes(old)?;
-    let (mut before, now) = (listed(old)?, listed(new)?);
-    let others = packed.map(|packed| &packed.others);
-    let elsewhere = others.into_iter().flatten().map(|(path, (written, _))| (path.clone(), Stamp::after(*written)));
-    before.extend(elsewhere);
+    let (before, now) = (Files::of(old)?, Files::of(new)?);
     let mut thaw = Thaw::default();
     let mut last = None;
-    for (path, stamp) in &before {
-        let is_here = others.is_none_or(|others| !others.contains_key(path));
-        if !is_here || (now.contains_key(path) && !finished::is_made(path)) {
+    for (path, seen) in &before.0 {
+        if now.get(path).is_some() && !finished::is_made(path) {
             continue;
         }
-        let written = stamp.nanoseconds();
+        let written = seen.state.written.nanoseconds();
         let place = if finished::is_taken(path, written, &notes.spans, &notes.saw) {
             new.join(path)
         } else if finished::is_exported(path, written, &notes.exports) {
@@ -314,53 +314,37 @@ fn decide(old: &Path, packed: Option<&Packed>, new: &Path) -> io::Result<Option<
             continue;
         };
         thaw.moves.push((old.join(path), place));
-        last = last.max(Some(*stamp));
+        last = last.max(Some(seen.state.written));
     }
-    let sources: Vec<(String, Stamp)> = now.into_iter().filter(|(path, _)| !finished::is_made(path)).collect();
-    let is_same = |path: &str| match others.and_then(|others| others.get(path)) {
-        Some((_, sha256)) => files::sha256(&new.join(path)).is_ok_and(|found| found.1 == *sha256),
-        None => files::same_content(&old.join(path), &new.join(path)).unwrap_or(false),
+    // When a source was written in the old tree, if its content is the same.
+    let then = |(path, seen): &(String, Seen)| {
+        let others = packed.map(|packed| &packed.others);
+        let (written, digest) = match others.and_then(|others| others.get(path)) {
+            Some((written, digest)) => (Stamp::after(*written), Some(*digest)),
+            None => before
+                .get(path)
+                .filter(|then| then.state.size == seen.state.size)
+                .map(|then| (then.state.written, then.digest))?,
+        };
+        let read = |top: &Path| digests::look(&top.join(path)).ok().map(|(digest, _)| digest);
+        let (one, other) = (digest.or_else(|| read(old))?, seen.digest.or_else(|| read(new))?);
+        (one == other).then_some(written)
     };
-    let same = at_once(&sources, &|(path, _)| before.contains_key(path) && is_same(path));
-    for ((path, stamp), same) in sources.into_iter().zip(same) {
-        match before.get(&path).filter(|_| same) {
-            Some(then) if *then == stamp => {}
-            Some(then) => thaw.times.push((path, *then)),
+    let sources = Files(now.0.into_iter().filter(|(path, _)| !finished::is_made(path)).collect());
+    // What could not be told is not the same.
+    let then = threads::at_once(&sources.0, &then).into_iter().map(Option::flatten);
+    for ((path, seen), then) in sources.0.iter().zip(then) {
+        match then {
+            Some(then) if then == seen.state.written => {}
+            Some(then) => thaw.times.push((path.clone(), then)),
             // Clocks are set back, those of two machines differ, and archives hold old times. What is kept of the new tree (`KEPT`)
             // has just been written, so a clock that is behind is noticed even where all else is newer.
-            None if last.is_some_and(|last| stamp <= last) => return Ok(None),
+            None if last.is_some_and(|last| seen.state.written <= last) => return Ok(None),
             None => {}
         }
     }
+    thaw.sources = sources;
     Ok(Some(thaw))
-}
-
-/// Asks the same of each, by as many threads as there are processors: make waits meanwhile, and nothing else runs.
-fn at_once<T: Sync>(all: &[T], ask: &(dyn Fn(&T) -> bool + Sync)) -> Vec<bool> {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let size = all.len().div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        let parts: Vec<_> =
-            all.chunks(size).map(|part| scope.spawn(move || part.iter().map(ask).collect::<Vec<bool>>())).collect();
-        // What could not be told is not the same.
-        let answers = parts.into_iter().zip(all.chunks(size));
-        answers.flat_map(|(answer, part)| answer.join().unwrap_or_else(|_| vec![false; part.len()])).collect()
-    })
-}
-
-/// The plain files below a directory, by their path there, with their times.
-fn listed(top: &Path) -> io::Result<BTreeMap<String, Stamp>> {
-    let mut files = BTreeMap::new();
-    for entry in WalkDir::new(top) {
-        let entry = entry?;
-        let path = entry.path().strip_prefix(top).unwrap_or(entry.path());
-        if entry.file_type().is_file()
-            && let Some(path) = path.to_str()
-        {
-            files.insert(path.to_owned(), Stamp::of(entry.path())?);
-        }
-    }
-    Ok(files)
 }
 
 fn failed(source: io::Error) -> Error {
@@ -445,6 +429,39 @@ mod tests {
         assert!(!is_there(&trees.old));
         // Once is enough.
         assert_eq!(trees.thaw(), None);
+    }
+
+    #[test]
+    fn a_source_is_not_read_again_that_nobody_touched() {
+        let mut trees = Trees::new();
+        let digest = |path: &Path| digests::look(path).unwrap().0;
+        let note = |top: &Path, as_in: &Path| {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            let now = digests::Moment::now(top).unwrap();
+            let mut files = Files::of(top).unwrap();
+            for (path, seen) in &mut files.0 {
+                let file = as_in.join(&*path);
+                seen.digest = file.is_file().then(|| digest(&file));
+            }
+            files.note(top, &now).unwrap();
+        };
+        // Nobody would see what is in the file unless he reads it.
+        lay(&trees.old, &[("a.c", "A", 100)]);
+        note(&trees.old, &trees.new);
+        note(&trees.new, &trees.new);
+        assert_eq!(trees.thaw(), Some(5));
+        assert_eq!(Stamp::of(&trees.new.join("patched.h")).unwrap(), Stamp::at(150));
+        let files = Files::of(&trees.new).unwrap();
+        for path in ["a.c", "patched.h"] {
+            assert_eq!(files.get(path).unwrap().digest, Some(digest(&trees.new.join(path))), "{path}");
+        }
+        // What was touched is.
+        trees = Trees::new();
+        note(&trees.old, &trees.new);
+        lay(&trees.old, &[("patched.h", "P", 150)]);
+        note(&trees.new, &trees.new);
+        assert_eq!(trees.thaw(), Some(5));
+        assert_eq!(Stamp::of(&trees.new.join("patched.h")).unwrap(), Stamp::at(250));
     }
 
     #[test]

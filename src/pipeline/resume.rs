@@ -20,7 +20,8 @@ use crate::plan::Layout;
 use crate::plan::fingerprint::Fingerprint;
 use crate::plan::layout::text;
 use crate::sys::clock;
-use crate::sys::files::{self, Stamp};
+use crate::sys::files;
+use crate::sys::stamp::Stamp;
 
 /// What stands before make on `PATH`.
 const SCRIPT: &str = include_str!("../../templates/mask-make");

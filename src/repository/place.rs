@@ -21,8 +21,9 @@ use crate::event::Reporter;
 use crate::rpm::decompress;
 use crate::sys::clock;
 use crate::sys::exchange::exchange;
-use crate::sys::files::{self, Stamp};
+use crate::sys::files;
 use crate::sys::lock::{self, Lock};
+use crate::sys::stamp::Stamp;
 
 /// The index of the metadata.
 pub(super) const REPOMD: &str = "repomd.xml";

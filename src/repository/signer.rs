@@ -12,8 +12,9 @@ use crate::edit::spec::compare_versions;
 use crate::event::{Event, Reporter};
 use crate::rpm::openpgp;
 use crate::rpm::trust::{self, Key, PinnedBy, Signature};
-use crate::sys::files::{self, Stamp};
+use crate::sys::files;
 use crate::sys::lock::{self, Lock};
+use crate::sys::stamp::Stamp;
 use crate::sys::{clock, exec};
 
 /// How the names of throw-away keyrings begin.

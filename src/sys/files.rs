@@ -1,7 +1,7 @@
 //! Files: atomic replacement, links or copies, digests, trees.
 
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -145,96 +145,11 @@ pub fn sha256(path: &Path) -> io::Result<(u64, String)> {
     Ok(file.finish())
 }
 
-/// Returns when a file was changed or replaced last, in nanoseconds since 1970; of a link, the file that it leads to. Nobody can set that.
-///
-/// # Errors
-/// It is not there.
-pub fn changed(path: &Path) -> io::Result<i128> {
-    let details = fs_err::metadata(path)?;
-    Ok(i128::from(details.ctime()) * 1_000_000_000 + i128::from(details.ctime_nsec()))
-}
-
-/// When a file was changed last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stamp(std::time::SystemTime);
-
-impl Stamp {
-    /// Returns a file's; of a link its own.
-    ///
-    /// # Errors
-    /// It is not there.
-    pub fn of(path: &Path) -> io::Result<Self> {
-        fs_err::symlink_metadata(path)?.modified().map(Self)
-    }
-
-    /// Makes it a file's.
-    ///
-    /// # Errors
-    /// The file cannot be written to.
-    pub fn set(self, path: &Path) -> io::Result<()> {
-        fs_err::File::options().write(true).open(path)?.into_file().set_modified(self.0)
-    }
-
-    /// Whether it lies before another one, and by more than this.
-    #[must_use]
-    pub fn is_before(self, other: Self, by: std::time::Duration) -> bool {
-        self.0 + by < other.0
-    }
-
-    /// Returns how many nanoseconds after the beginning of 1970 it is; 0 for what was before.
-    #[must_use]
-    pub fn nanoseconds(self) -> u128 {
-        self.0.duration_since(std::time::SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos())
-    }
-
-    /// So many nanoseconds after the beginning of 1970.
-    #[must_use]
-    pub fn after(nanoseconds: u128) -> Self {
-        let (seconds, rest) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
-        let since = std::time::Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(rest).unwrap_or(0));
-        Self(std::time::SystemTime::UNIX_EPOCH + since)
-    }
-
-    /// So many seconds after the beginning of 1970.
-    #[must_use]
-    pub fn at(seconds: u64) -> Self {
-        Self(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
-    }
-}
-
 /// Whether a path leads to something below the directory that it is joined to, and to nothing else.
 #[must_use]
 pub fn stays_below(path: &Path) -> bool {
     !path.as_os_str().is_empty() && path.components().all(|part| matches!(part, Component::Normal(_)))
 }
-
-/// Whether two files have the same content. No more than a part of each is in memory.
-///
-/// # Errors
-/// One of them could not be read.
-pub fn same_content(one: &Path, other: &Path) -> io::Result<bool> {
-    let (mut one, mut other) = (fs_err::File::open(one)?, fs_err::File::open(other)?);
-    if one.metadata()?.len() != other.metadata()?.len() {
-        return Ok(false);
-    }
-    let (mut left, mut right) = (vec![0; PART], vec![0; PART]);
-    loop {
-        let read = one.read(&mut left)?;
-        let (Some(left), Some(right)) = (left.get(..read), right.get_mut(..read)) else { return Ok(false) };
-        if read == 0 {
-            return Ok(other.read(&mut [0])? == 0);
-        }
-        match other.read_exact(right) {
-            Ok(()) if left == right => {}
-            Ok(()) => return Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// How much of a file is compared at a time.
-const PART: usize = 128 << 10;
 
 /// Links a file to a second name, or copies it where links cannot be had.
 ///
@@ -407,28 +322,6 @@ mod tests {
         assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 1);
         let (size, sha256_of_new) = replace(&path, &mut &b"new!"[..], 0o600).unwrap();
         assert_eq!((size, sha256_of_new), (4, hex(&Sha256::digest("new!"))));
-    }
-
-    #[test]
-    fn contents_are_compared_to_the_last_byte() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = |name: &str, content: &[u8]| {
-            fs_err::write(dir.path().join(name), content).unwrap();
-            dir.path().join(name)
-        };
-        for size in [0, 1, PART - 1, PART, PART + 1, 3 * PART] {
-            let mut content = vec![7; size];
-            let (one, other) = (file("one", &content), file("other", &content));
-            assert!(same_content(&one, &other).unwrap(), "{size}");
-            content.push(7);
-            assert!(!same_content(&one, &file("longer", &content)).unwrap(), "{size}");
-            content.pop();
-            if let Some(last) = content.last_mut() {
-                *last = 8;
-                assert!(!same_content(&one, &file("other", &content)).unwrap(), "{size}");
-            }
-        }
-        assert!(same_content(dir.path(), &dir.path().join("missing")).is_err());
     }
 
     #[test]

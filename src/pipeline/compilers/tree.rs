@@ -1,17 +1,18 @@
 //! What is known of a kernel's tree, looked up in it once for a run, and what is written down there while it is compiled.
 
-use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use walkdir::{DirEntry, WalkDir};
 
+use super::digests::{self, Files, Moment};
 use crate::compiler::finished::{self, Span};
 use crate::compiler::tree::{self, Tree};
 use crate::compiler::{KEPT, Settings};
 use crate::digest;
-use crate::sys::files::Stamp;
+use crate::sys::stamp::Stamp;
+use crate::sys::threads;
 
 /// Whether a directory is the top of a kernel's tree.
 #[must_use]
@@ -36,7 +37,7 @@ pub fn remembered(top: &Path) -> Option<Tree> {
 ///
 /// ccache looks at every file that was read, but not whether there is now another of that name in a directory that
 /// comes before (ccache's manual, "The direct mode"). Which headers are made that may hide others is said in the files
-/// named Kbuild, which are read.
+/// named Kbuild, which are read. All others are read, too, and their digests written down ([`digests`]).
 ///
 /// # Errors
 /// The tree cannot be read.
@@ -44,27 +45,34 @@ pub fn known(settings: &Settings, top: &Path) -> io::Result<Tree> {
     if let Some(tree) = remembered(top).filter(|tree| tree.run == settings.run) {
         return Ok(tree);
     }
+    let began = Moment::now(top)?;
+    let mut files = Files::of(top)?;
+    // What is made is another one for each kernel, and no source.
+    files.0.retain(|(path, _)| !finished::is_made(path) && !path.starts_with(&format!("{KEPT}/")));
+    let looked = threads::at_once(&files.0, &|(path, _)| digests::look(&top.join(path)));
     let (mut names, mut reading) = (Sha256::new(), Vec::new());
-    let is_made =
-        |entry: &DirEntry| entry.file_type().is_dir() && matches!(entry.file_name().to_str(), Some("generated" | KEPT));
-    for entry in WalkDir::new(top).sort_by_file_name().into_iter().filter_entry(|entry| !is_made(entry)) {
-        let entry = entry?;
-        let path = entry.path();
-        let below = path.strip_prefix(top).unwrap_or(path);
-        let is_list = path.file_name() == Some(OsStr::new("Kbuild"));
-        let is_included = tree::is_included(&below.to_string_lossy());
-        if !entry.file_type().is_file() || !(is_list || is_included) {
-            continue;
+    for ((path, seen), looked) in files.0.iter_mut().zip(looked) {
+        let looked = looked.unwrap_or_else(|| Err(io::Error::other("a thread that reads the tree failed")));
+        let ((dirs, name), is_included) = (path.rsplit_once('/').unwrap_or(("", path)), tree::is_included(path));
+        let is_list = name == "Kbuild";
+        let is_name = (is_list || is_included) && !dirs.split('/').any(|dir| dir == "generated");
+        // What does not count can be unreadable, and is not known then.
+        let (digest, reads) = match looked {
+            Err(_) if !is_name => continue,
+            looked => looked?,
+        };
+        seen.digest = Some(digest);
+        if is_name {
+            names.update(path.as_bytes());
+            names.update([0]);
         }
-        names.update(below.as_os_str().as_encoded_bytes());
-        names.update([0]);
-        let text = fs_err::read(path)?;
         if is_list {
-            names.update(&text);
-        } else if tree::reads(&text) {
-            reading.push(entry.file_name().to_string_lossy().into_owned());
+            names.update(digest.0);
+        } else if is_name && reads {
+            reading.push(name.to_owned());
         }
     }
+    files.note(top, &began)?;
     let tree = Tree {
         run: settings.run.clone(),
         identity: settings.identity.clone(),

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use fs_err::File;
 use serde::{Deserialize, Serialize};
 
-use super::listed;
 use crate::compiler::{KEPT, finished};
-use crate::digest;
+use crate::digest::{self, Sha256};
+use crate::pipeline::compilers::digests::{self, Files};
 use crate::pipeline::compilers::tree;
-use crate::sys::files::{self, Stamp};
+use crate::sys::files;
+use crate::sys::stamp::Stamp;
 
 /// What an archive begins with, in the directory of that name.
 const NOTE: &str = "pack.json";
@@ -31,7 +32,7 @@ pub(super) struct Packed {
     /// What make made, with its time in nanoseconds since 1970.
     made: BTreeMap<String, u128>,
     /// All else: time and digest.
-    pub(super) others: BTreeMap<String, (u128, String)>,
+    pub(super) others: BTreeMap<String, (u128, Sha256)>,
 }
 
 impl Packed {
@@ -53,15 +54,15 @@ pub fn pack(build: &Path, top: &Path, to: &Path) -> io::Result<()> {
     let notes = tree::notes(top)?;
     let mut packed =
         Packed { tree: top.to_owned(), build: build.to_owned(), made: BTreeMap::new(), others: BTreeMap::new() };
-    for (path, stamp) in listed(top)? {
-        let written = stamp.nanoseconds();
+    for (path, seen) in Files::of(top)?.0 {
+        let written = seen.state.written.nanoseconds();
         if finished::is_taken(&path, written, &notes.spans, &notes.saw)
             || finished::is_exported(&path, written, &notes.exports)
         {
             packed.made.insert(path, written);
         } else if !Path::new(&path).starts_with(KEPT) {
-            let sha256 = files::sha256(&top.join(&path))?.1;
-            packed.others.insert(path, (written, sha256));
+            let digest = seen.digest.map_or_else(|| Ok(digests::look(&top.join(&path))?.0), Ok::<_, io::Error>)?;
+            packed.others.insert(path, (written, digest));
         }
     }
     let note = serde_json::to_vec(&packed)?;
@@ -147,7 +148,7 @@ mod tests {
         assert_eq!(fs_err::metadata(there.join("a.o")).unwrap().permissions().mode() & 0o777, 0o755);
         let packed = Packed::of(&there).unwrap().unwrap();
         assert_eq!((packed.tree, packed.build, packed.made.len()), (top.clone(), build, 1));
-        assert_eq!(packed.others["a.c"].1, digest::sha256(b"a"));
+        assert_eq!(digest::hex(&packed.others["a.c"].1.0), digest::sha256(b"a"));
         assert!(Packed::of(&top).unwrap().is_none() && fs_err::metadata(there.join("a.c")).is_err());
 
         for (path, kind) in [("x", tar::EntryType::Symlink), ("d", tar::EntryType::Directory)] {
