@@ -7,7 +7,7 @@ use crate::edit::config::Setting;
 use crate::ipvs::bits::Bits;
 use crate::plan::Route;
 use crate::proof::{Finding, Verdict, packages, setting as proof_of_setting};
-use crate::rpm::binary;
+use crate::rpm::binary::{self, Package};
 use crate::sys::files;
 
 pub(super) fn run(
@@ -23,8 +23,9 @@ pub(super) fn run(
         return Err(Error::Missing { missing });
     }
     let reporter = context.reporter;
-    let mut findings =
-        packages::examine(&built, expected, exempt, bits, &mut |finding| reporter.report(&proved(finding)))?;
+    let mut findings = packages::examine(&Package::open_all(&built)?, expected, exempt, bits, &mut |finding| {
+        reporter.report(&proved(finding));
+    })?;
     if let Some(finding) = named_otherwise(&context.plan.uname_r, &findings) {
         reporter.report(&proved(&finding));
         findings.push(finding);
@@ -41,14 +42,15 @@ pub(super) fn setting(context: &mut Context<'_>, required: &[String], bits: Bits
         return Err(Error::Missing { missing });
     }
     let reporter = context.reporter;
-    let findings = examine_setting(&built, bits, &mut |finding| reporter.report(&proved(finding)))?;
+    let findings =
+        examine_setting(&Package::open_all(&built)?, bits, &mut |finding| reporter.report(&proved(finding)))?;
     context.manifest.proof.extend(findings.iter().cloned());
     judge_setting(findings)
 }
 
 /// Reads how packages without a kernel set the parameter; no finding at all if they do not.
 fn examine_setting(
-    packages: &[PathBuf],
+    packages: &[Package],
     bits: Bits,
     seen: &mut dyn FnMut(&Finding),
 ) -> Result<Vec<Finding>, binary::Error> {
@@ -149,7 +151,8 @@ pub fn recorded(route: Route, proof: &[Finding]) -> Result<(), Error> {
 /// # Errors
 /// Something differs, or nothing was seen to hold at level 3 or 4.
 pub fn verify(packages: &[PathBuf], bits: Bits, seen: &mut dyn FnMut(&Finding)) -> Result<(), Error> {
-    if !packages::any_of_a_kernel(packages)? {
+    let packages = &Package::open_all(packages)?;
+    if !packages::any_of_a_kernel(packages) {
         let findings = examine_setting(packages, bits, seen)?;
         if !findings.is_empty() {
             return judge_setting(findings);

@@ -10,7 +10,8 @@ use super::module::{self, Kind};
 use super::{Finding, Verdict};
 use crate::edit::config::Setting;
 use crate::ipvs::bits::Bits;
-use crate::rpm::{binary, decompress};
+use crate::rpm::binary::{self, Package};
+use crate::rpm::decompress;
 
 /// The largest config or module that is read; real ones have some hundred kilobytes.
 const LARGEST: u64 = 64 << 20;
@@ -57,18 +58,10 @@ pub fn is_apart(path: &str) -> bool {
 }
 
 /// Whether any of the packages has a kernel's config or its `ip_vs.ko`.
-///
-/// # Errors
-/// A package cannot be read.
-pub fn any_of_a_kernel(packages: &[PathBuf]) -> Result<bool, binary::Error> {
-    for package in packages {
-        let is_of_a_kernel =
-            |path: &String| is_config(path) || module_name(path).is_some_and(|(name, _)| name == "ip_vs");
-        if binary::header(package)?.files.iter().any(is_of_a_kernel) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+#[must_use]
+pub fn any_of_a_kernel(packages: &[Package]) -> bool {
+    let is_of_a_kernel = |path: &String| is_config(path) || module_name(path).is_some_and(|(name, _)| name == "ip_vs");
+    packages.iter().any(|package| package.header.files.iter().any(is_of_a_kernel))
 }
 
 /// Looks at all packages; `seen` is told of each finding as it is made.
@@ -76,7 +69,7 @@ pub fn any_of_a_kernel(packages: &[PathBuf]) -> Result<bool, binary::Error> {
 /// # Errors
 /// A package cannot be read, or was changed after it was built.
 pub fn examine(
-    packages: &[PathBuf],
+    packages: &[Package],
     expected: &[Setting],
     exempt: &[String],
     bits: Bits,
@@ -84,14 +77,14 @@ pub fn examine(
 ) -> Result<Vec<Finding>, binary::Error> {
     let mut findings = Vec::new();
     let mut apart = Vec::new();
+    Package::check_all(packages)?;
     for package in packages {
-        binary::check(package)?;
-        let short = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let short = package.name();
         let wanted = |path: &str| {
             (is_config(path) && !super::is_exempt(exempt, path))
                 || module_name(path).is_some_and(|(name, _)| name == "ip_vs")
         };
-        binary::visit(package, &wanted, |path, input| {
+        package.visit(&wanted, |path, input| {
             let subject = format!("{short}: {path}");
             let finding = if is_config(path) {
                 let mut text = Vec::new();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Finding, Verdict};
 use crate::ipvs::bits::Bits;
 use crate::ipvs::setting::{self, Setting};
-use crate::rpm::binary;
+use crate::rpm::binary::{self, Package};
 
 /// The largest file of modprobe.d that is read; real ones have some lines.
 const LARGEST: u64 = 1 << 20;
@@ -31,21 +31,21 @@ pub fn is_modprobe_d(path: &str) -> bool {
 /// # Errors
 /// A package cannot be read, or was changed after it was built.
 pub fn examine(
-    packages: &[PathBuf],
+    packages: &[Package],
     bits: Bits,
     seen: &mut dyn FnMut(&Finding),
 ) -> Result<Vec<Finding>, binary::Error> {
     let mut findings = Vec::new();
     for package in packages {
-        let short = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let short = package.name();
         let texts = modprobe_d(package)?;
         let mut settings: Vec<(String, Vec<Setting>)> =
             texts.into_iter().map(|(path, text)| (format!("{short}: {path}"), setting::in_modprobe_d(&text))).collect();
-        let script = binary::header(package)?.post_install.unwrap_or_default();
-        settings.push((format!("{short}: %post, by grubby"), setting::by_grubby(&script)));
+        let script = package.header.post_install.as_deref().unwrap_or_default();
+        settings.push((format!("{short}: %post, by grubby"), setting::by_grubby(script)));
         for (subject, settings) in settings.iter().filter(|(_, settings)| !settings.is_empty()) {
             // Only now: most packages set nothing, and a kernel's takes its time.
-            binary::check(package)?;
+            package.check()?;
             let finding = Finding::new(3, subject, judge(settings, bits));
             seen(&finding);
             findings.push(finding);
@@ -62,7 +62,7 @@ pub fn examine(
 pub fn options(packages: &[PathBuf]) -> Result<String, binary::Error> {
     let mut files: Vec<(String, String)> = Vec::new();
     for package in packages {
-        files.extend(modprobe_d(package)?);
+        files.extend(modprobe_d(&Package::open(package)?)?);
     }
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
     files.sort_by_key(|(path, _)| name(path));
@@ -71,9 +71,9 @@ pub fn options(packages: &[PathBuf]) -> Result<String, binary::Error> {
 }
 
 /// Reads the files of modprobe.d in a package: path and text.
-fn modprobe_d(package: &Path) -> Result<Vec<(String, String)>, binary::Error> {
+fn modprobe_d(package: &Package) -> Result<Vec<(String, String)>, binary::Error> {
     let mut texts = Vec::new();
-    binary::visit(package, &is_modprobe_d, |path, input| {
+    package.visit(&is_modprobe_d, |path, input| {
         let mut text = Vec::new();
         input.take(LARGEST).read_to_end(&mut text)?;
         texts.push((path.to_owned(), String::from_utf8_lossy(&text).into_owned()));

@@ -148,8 +148,7 @@ fn length(kind: usize, count: usize, rest: &[u8]) -> Option<usize> {
         6 if count != 1 => return None,
         // Texts that each end with a zero byte.
         6 | 8 | 9 => {
-            let ends = |(at, byte): (usize, &u8)| (*byte == 0).then_some(at + 1);
-            return rest.iter().enumerate().filter_map(ends).nth(count.checked_sub(1)?);
+            return memchr::memchr_iter(0, rest).nth(count.checked_sub(1)?).map(|at| at + 1);
         }
         _ => return None,
     };

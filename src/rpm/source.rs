@@ -146,7 +146,7 @@ pub fn header(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Header,
     let left_out = left_out(&metadata, &entries);
     let epoch = epoch(&metadata);
     let signature = trust::judge(path, &metadata, &[]).map_err(open)?;
-    let whole = integrity::check(path, &metadata, progress).map_err(|broken| match broken {
+    let whole = integrity::measure(path, &metadata, progress).map_err(|broken| match broken {
         Broken::Io(source) => open(source),
         broken => Error::Payload { path: path.to_owned(), source: Box::new(broken) },
     })?;

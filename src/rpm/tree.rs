@@ -70,7 +70,7 @@ pub fn header(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(Header
     let arch = metadata.get_arch().map_err(bad)?.to_owned();
     let signature =
         trust::judge(path, &metadata, &[]).map_err(|source| source::Error::Open { path: path.to_owned(), source })?;
-    let whole = integrity::check(path, &metadata, progress).map_err(|broken| match broken {
+    let whole = integrity::measure(path, &metadata, progress).map_err(|broken| match broken {
         Broken::Io(source) => source::Error::Open { path: path.to_owned(), source },
         broken => source::Error::Payload { path: path.to_owned(), source: Box::new(broken) },
     })?;
