@@ -130,15 +130,20 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     Ok(())
 }
 
-/// Removes rpmbuild's trees if that is left to kbuild, but for one that is kept, which others may get.
+/// Removes rpmbuild's trees if that is left to kbuild, but for what is kept of them, which others may get.
 fn leave(context: &Context<'_>, command: &Command, is_ours: bool, is_kept: bool) -> Result<(), Error> {
+    let layout = &context.plan.layout;
     if is_ours {
-        finished::clean(&context.plan.layout, is_kept)?;
+        finished::clean(layout)?;
     }
     if is_kept {
         finished::share(context, command);
+        finished::leave(layout, context.reporter)
+    } else if is_ours {
+        finished::remove(layout)
+    } else {
+        Ok(())
     }
-    Ok(())
 }
 
 /// Returns the command with all that stands before other programs while it runs, and whether it goes on with a build.

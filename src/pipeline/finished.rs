@@ -28,11 +28,7 @@ use crate::plan::fingerprint::Fingerprint;
 use crate::plan::layout::text;
 use crate::sys::files;
 use crate::sys::stamp::Stamp;
-use crate::sys::{exec, pressure, threads};
-
-/// How many bytes must be free to have two trees for a while: until the old one is gone, its sources are there once more
-/// (1.4 GB of Linux 6.1), and with them what `%prep` makes of them, of some specs a second copy.
-const ROOM: u64 = 4 << 30;
+use crate::sys::{exec, threads};
 
 /// What is known of the trees that were put aside.
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,8 +47,7 @@ pub(super) fn keep(
     reporter: &dyn Reporter,
 ) -> Result<(), Error> {
     let (trees, aside) = (layout.build(), layout.finished());
-    let has_room = pressure::room(layout.trees()).is_none_or(|room| room >= ROOM);
-    if let Some(built) = built.filter(|built| has_room && built.fingerprint.is_variant(now) && !is_empty(&trees)) {
+    if let Some(built) = built.filter(|built| built.fingerprint.is_variant(now) && !is_empty(&trees)) {
         end(layout)?;
         let note = Aside { finished: built.finished.clone(), fingerprint: built.fingerprint.clone() };
         let note = serde_json::to_vec(&note).map_err(|error| failed(error.into()))?;
@@ -61,7 +56,7 @@ pub(super) fn keep(
     }
     let note = fs_err::read(layout.finished_note()).ok();
     let note = note.and_then(|text| serde_json::from_slice::<Aside>(&text).ok());
-    match note.filter(|note| has_room && note.fingerprint.is_variant(now) && !is_empty(&aside)) {
+    match note.filter(|note| note.fingerprint.is_variant(now) && !is_empty(&aside)) {
         Some(note) => reporter.note(format!(
             "what the build of {} compiled is put back after %prep, as far as it does not see the difference",
             note.finished
@@ -87,13 +82,22 @@ const NOCLEAN: &str = "--noclean";
 
 /// Does instead what the spec's `%clean` does, which is left out then, too, and what rpmbuild does with its trees unless they are kept: by as
 /// many threads as there are processors.
-pub(super) fn clean(layout: &Layout, is_kept: bool) -> Result<(), Error> {
-    files::remove_at_once(&layout.buildroot()).map_err(failed)?;
-    if is_kept {
-        return Ok(());
-    }
+pub(super) fn clean(layout: &Layout) -> Result<(), Error> {
+    files::remove_at_once(&layout.buildroot()).map_err(failed)
+}
+
+/// Removes the trees.
+pub(super) fn remove(layout: &Layout) -> Result<(), Error> {
     files::remove_at_once(&layout.build()).map_err(failed)?;
     fs_err::create_dir_all(layout.build()).map_err(failed)
+}
+
+/// Leaves of the trees what another kernel can go on with. That it cannot be done is said, and fails nothing.
+pub(super) fn leave(layout: &Layout, reporter: &dyn Reporter) -> Result<(), Error> {
+    pack::strip(&layout.build()).or_else(|error| {
+        reporter.warn(format!("what was compiled is not kept for the next kernel: {error}"));
+        remove(layout)
+    })
 }
 
 /// Puts what others can take of the trees into the shared storage, if there is one and it has not been taken from there. That
@@ -171,15 +175,10 @@ pub fn thaw(settings: &Settings, aside: &Path, build: &Path, tree: &Path) -> io:
     if !will_do(settings, &old, tree)? {
         return Ok(None);
     }
-    let packed = Packed::of(&old)?;
-    let Some(thaw) = decide(&old, packed.as_ref(), tree)? else { return Ok(None) };
+    let Some(packed) = Packed::of(&old)? else { return Ok(None) };
+    let Some(thaw) = decide(&old, &packed, tree)? else { return Ok(None) };
     // Where the old tree was when it was compiled, and what that was in.
-    let places = if let Some(packed) = packed {
-        [(packed.tree, tree.to_owned()), (packed.build, build.to_owned())]
-    } else {
-        let place = build.join(old.strip_prefix(aside).unwrap_or(&old));
-        [(place, tree.to_owned()), (build.to_owned(), build.to_owned())]
-    };
+    let places = [(&packed.tree, tree), (&packed.build, build)];
     // What is known goes on, before anything is there that it speaks of.
     tree::carry(&old, tree)?;
     for (path, stamp) in &thaw.times {
@@ -194,7 +193,7 @@ pub fn thaw(settings: &Settings, aside: &Path, build: &Path, tree: &Path) -> io:
             fs_err::create_dir_all(dir)?;
         }
         if from.extension().is_some_and(|ending| ending == "cmd") {
-            for (then, now) in &places {
+            for (then, now) in places {
                 moved_with(from, then, now)?;
             }
         }
@@ -296,44 +295,36 @@ fn will_do(settings: &Settings, old: &Path, new: &Path) -> io::Result<bool> {
 }
 
 /// Returns what is to be done, or nothing if times are such that make would not see what is different.
-fn decide(old: &Path, packed: Option<&Packed>, new: &Path) -> io::Result<Option<Thaw>> {
+fn decide(old: &Path, packed: &Packed, new: &Path) -> io::Result<Option<Thaw>> {
     let notes = tree::notes(old)?;
-    let (before, now) = (Files::of(old)?, Files::of(new)?);
+    let now = Files::of(new)?;
     let mut thaw = Thaw::default();
     let mut last = None;
-    for (path, seen) in &before.0 {
-        if now.get(path).is_some() && !finished::is_made(path) {
+    for (path, seen) in Files::of(old)?.0 {
+        if now.get(&path).is_some() && !finished::is_made(&path) {
             continue;
         }
         let written = seen.state.written.nanoseconds();
-        let place = if finished::is_taken(path, written, &notes.spans, &notes.saw) {
-            new.join(path)
-        } else if finished::is_exported(path, written, &notes.exports) {
-            new.join(KEPT).join(WAITING).join(path)
+        let place = if finished::is_taken(&path, written, &notes.spans, &notes.saw) {
+            new.join(&path)
+        } else if finished::is_exported(&path, written, &notes.exports) {
+            new.join(KEPT).join(WAITING).join(&path)
         } else {
             continue;
         };
-        thaw.moves.push((old.join(path), place));
+        thaw.moves.push((old.join(&path), place));
         last = last.max(Some(seen.state.written));
     }
     // When a source was written in the old tree, if its content is the same.
     let then = |(path, seen): &(String, Seen)| {
-        let others = packed.map(|packed| &packed.others);
-        let (written, digest) = match others.and_then(|others| others.get(path)) {
-            Some((written, digest)) => (Stamp::after(*written), Some(*digest)),
-            None => before
-                .get(path)
-                .filter(|then| then.state.size == seen.state.size)
-                .map(|then| (then.state.written, then.digest))?,
-        };
-        let read = |top: &Path| digests::look(&top.join(path)).ok().map(|(digest, _)| digest);
-        let (one, other) = (digest.or_else(|| read(old))?, seen.digest.or_else(|| read(new))?);
-        (one == other).then_some(written)
+        let (written, then) = packed.others.get(path)?;
+        let digest = seen.digest.or_else(|| digests::look(&new.join(path)).ok().map(|(digest, _)| digest));
+        (digest == Some(*then)).then_some(Stamp::after(*written))
     };
-    let sources = Files(now.0.into_iter().filter(|(path, _)| !finished::is_made(path)).collect());
+    thaw.sources = Files(now.0.into_iter().filter(|(path, _)| !finished::is_made(path)).collect());
     // What could not be told is not the same.
-    let then = threads::at_once(&sources.0, &then).into_iter().map(Option::flatten);
-    for ((path, seen), then) in sources.0.iter().zip(then) {
+    let all = threads::at_once(&thaw.sources.0, &then).into_iter().map(Option::flatten);
+    for ((path, seen), then) in thaw.sources.0.iter().zip(all) {
         match then {
             Some(then) if then == seen.state.written => {}
             Some(then) => thaw.times.push((path.clone(), then)),
@@ -343,7 +334,6 @@ fn decide(old: &Path, packed: Option<&Packed>, new: &Path) -> io::Result<Option<
             None => {}
         }
     }
-    thaw.sources = sources;
     Ok(Some(thaw))
 }
 
@@ -379,13 +369,17 @@ mod tests {
     }
 
     impl Trees {
-        /// The finished tree of a kernel with 18 bits, and the one of another, unpacked, with 20.
+        /// What is kept of the finished tree of a kernel with 18 bits, and the tree of another, unpacked, with 20.
         fn new() -> Self {
+            Self::after(|_| ())
+        }
+
+        /// The same where this happened to the finished tree before.
+        fn after(change: impl FnOnce(&Path)) -> Self {
             let dir = tempfile::tempdir().unwrap();
             let (aside, build) = (dir.path().join("finished"), dir.path().join("BUILD"));
-            let (old, new) = (aside.join("kernel-1/linux-1.el6.a"), build.join("kernel-1/linux-1.el6.b"));
+            let (old, new) = (build.join("kernel-1/linux-1.el6.a"), build.join("kernel-1/linux-1.el6.b"));
             let settings = Settings { run: "1".into(), identity: "gcc".into(), maps: true, ..Settings::default() };
-            lay(&aside.join("kernel-1/vanilla-1"), &[("a.c", "a", 100)]);
             lay(&build.join("kernel-1/vanilla-1"), &[("a.c", "a", 100)]);
             let sources = [("a.c", "a", 100), ("d/b.c", "b", 100), ("d/see.c", "s", 100), ("patched.h", "p", 150)];
             lay(&old, &sources);
@@ -401,6 +395,11 @@ mod tests {
                 &old,
                 &[("d/.b.o.cmd", "gcc", 182), ("d/see.o", "S", 183), ("d/.see.o.cmd", "gcc", 183), ("d/odd", "O", 186)],
             );
+            change(&old);
+            pack::strip(&build).unwrap();
+            fs_err::rename(&build, &aside).unwrap();
+            let old = aside.join("kernel-1/linux-1.el6.a");
+            lay(&build.join("kernel-1/vanilla-1"), &[("a.c", "a", 100)]);
             lay(&new, &sources);
             Stamp::at(250).set(&new.join("patched.h")).unwrap();
             lay(&new, &[(".config", &format!("{CONFIG}20\n"), 260), ("Makefile", "EXTRAVERSION = b", 255)]);
@@ -415,6 +414,8 @@ mod tests {
     #[test]
     fn what_was_compiled_without_the_option_is_put_back() {
         let trees = Trees::new();
+        let is_kept = |name: &str| is_there(&trees.old.join(name));
+        assert!(!["a.c", "d/see.o", "d/odd", "../vanilla-1"].into_iter().any(is_kept));
         // What kconfig wrote now says nothing of what the options were.
         lay(&trees.new, &[(finished::AUTO_CONF, "20", 265)]);
         assert_eq!(trees.thaw(), Some(5));
@@ -431,48 +432,58 @@ mod tests {
         assert_eq!(trees.thaw(), None);
     }
 
+    /// Writes down the digest of a source, as if it had been that text when it was looked at.
+    fn note(top: &Path, path: &str, text: &str) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let now = digests::Moment::now(top).unwrap();
+        let mut files = Files::of(top).unwrap();
+        let seen = &mut files.0.iter_mut().find(|(name, _)| name == path).unwrap().1;
+        seen.digest = Some(sha256(text));
+        files.note(top, &now).unwrap();
+    }
+
+    fn sha256(text: &str) -> crate::digest::Sha256 {
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::write(dir.path().join("text"), text).unwrap();
+        digests::look(&dir.path().join("text")).unwrap().0
+    }
+
     #[test]
     fn a_source_is_not_read_again_that_nobody_touched() {
-        let mut trees = Trees::new();
-        let digest = |path: &Path| digests::look(path).unwrap().0;
-        let note = |top: &Path, as_in: &Path| {
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            let now = digests::Moment::now(top).unwrap();
-            let mut files = Files::of(top).unwrap();
-            for (path, seen) in &mut files.0 {
-                let file = as_in.join(&*path);
-                seen.digest = file.is_file().then(|| digest(&file));
-            }
-            files.note(top, &now).unwrap();
+        let time = |trees: &Trees| {
+            assert_eq!(trees.thaw(), Some(5));
+            Stamp::of(&trees.new.join("patched.h")).unwrap()
         };
-        // Nobody would see what is in the file unless he reads it.
-        lay(&trees.old, &[("a.c", "A", 100)]);
-        note(&trees.old, &trees.new);
-        note(&trees.new, &trees.new);
-        assert_eq!(trees.thaw(), Some(5));
-        assert_eq!(Stamp::of(&trees.new.join("patched.h")).unwrap(), Stamp::at(150));
-        let files = Files::of(&trees.new).unwrap();
-        for path in ["a.c", "patched.h"] {
-            assert_eq!(files.get(path).unwrap().digest, Some(digest(&trees.new.join(path))), "{path}");
-        }
-        // What was touched is.
-        trees = Trees::new();
-        note(&trees.old, &trees.new);
-        lay(&trees.old, &[("patched.h", "P", 150)]);
-        note(&trees.new, &trees.new);
-        assert_eq!(trees.thaw(), Some(5));
-        assert_eq!(Stamp::of(&trees.new.join("patched.h")).unwrap(), Stamp::at(250));
+        // Who reads it finds out.
+        assert_eq!(time(&Trees::after(|old| note(old, "patched.h", "P"))), Stamp::at(250));
+        let looked_at = |trees: Trees| {
+            tree::known(&trees.settings, &trees.new).unwrap();
+            trees
+        };
+        let trees = looked_at(Trees::new());
+        note(&trees.new, "patched.h", "P");
+        assert_eq!(time(&trees), Stamp::at(250));
+        // What got its old time is still known.
+        let trees = Trees::new();
+        assert_eq!(time(&trees), Stamp::at(150));
+        assert_eq!(Files::of(&trees.new).unwrap().get("patched.h").unwrap().digest, Some(sha256("p")));
+        // What was touched is read.
+        let touched = |top: &Path, time| {
+            note(top, "patched.h", "P");
+            lay(top, &[("patched.h", "p", time)]);
+        };
+        let trees = looked_at(Trees::after(|old| touched(old, 150)));
+        touched(&trees.new, 250);
+        assert_eq!(time(&trees), Stamp::at(150));
     }
 
     #[test]
     fn headers_for_programs_wait_for_their_make() {
-        let trees = Trees::new();
         let made = ["usr/include/linux/a.h", "usr/include/linux/.a.h.cmd", "usr/include/b.h"];
-        lay(&trees.old, &[(".kbuild/exports", "190.000000000 195.000000000\n", 195)]);
-        lay(
-            &trees.old,
-            &[(made[0], "h", 192), (made[1], "sh", 192), (made[2], "h", 193), ("usr/include/c.h", "h", 196)],
-        );
+        let trees = Trees::after(|old| {
+            lay(old, &[(".kbuild/exports", "190.000000000 195.000000000\n", 195)]);
+            lay(old, &[(made[0], "h", 192), (made[1], "sh", 192), (made[2], "h", 193), ("usr/include/c.h", "h", 196)]);
+        });
         assert_eq!(trees.thaw(), Some(8));
         let there = |name: &str| is_there(&trees.new.join(name));
         assert!(!made.into_iter().any(there));
@@ -530,6 +541,7 @@ mod tests {
         let trees = Trees::new();
         let found = |below: &str| counterpart(&trees.aside, &trees.build, Path::new(below));
         assert_eq!(found("kernel-1/linux-1.el6.b"), Some(trees.old.clone()));
+        lay(&trees.aside.join("kernel-1/vanilla-1"), &[("a.c", "a", 100)]);
         assert_eq!(found("kernel-1/vanilla-1"), Some(trees.aside.join("kernel-1/vanilla-1")));
         lay(&trees.aside.join("kernel-1/linux-1.el6.c"), &[("a.c", "a", 100)]);
         assert_eq!(found("kernel-1/linux-1.el6.b"), None);

@@ -1,8 +1,8 @@
-//! What another kernel can take of a finished tree, as one file that goes through a shared storage: an archive of what make made,
-//! and of everything else the digests.
+//! What another kernel can take of a finished tree: what make made, and of everything else the digests. It stays in the tree's place, and
+//! goes through a shared storage as one file.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufReader, BufWriter, Read};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -16,12 +16,14 @@ use crate::pipeline::compilers::tree;
 use crate::sys::files;
 use crate::sys::stamp::Stamp;
 
-/// What an archive begins with, in the directory of that name.
+/// What is known of all of it, beside what else is kept in a tree; an archive begins with it.
 const NOTE: &str = "pack.json";
+/// Where what stays of trees is put while they are removed.
+const BARE: &str = ".bare";
 /// How large that may be, in bytes: Linux 6.1 has 80 000 files.
 const LARGEST: u64 = 64 << 20;
 
-/// What is known of a tree that is packed.
+/// What is known of a tree of which there is no more than can be taken.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Packed {
@@ -36,7 +38,32 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// Returns what is known of a tree that was packed; nothing of one that is whole.
+    /// Looks at a tree that is whole, which is below `build`.
+    fn look(build: &Path, top: &Path) -> io::Result<Self> {
+        let notes = tree::notes(top)?;
+        let mut packed =
+            Self { tree: top.to_owned(), build: build.to_owned(), made: BTreeMap::new(), others: BTreeMap::new() };
+        for (path, seen) in Files::of(top)?.0 {
+            let written = seen.state.written.nanoseconds();
+            if finished::is_taken(&path, written, &notes.spans, &notes.saw)
+                || finished::is_exported(&path, written, &notes.exports)
+            {
+                packed.made.insert(path, written);
+            } else if !Path::new(&path).starts_with(KEPT) {
+                let digest = seen.digest.map_or_else(|| Ok(digests::look(&top.join(&path))?.0), Ok::<_, io::Error>)?;
+                packed.others.insert(path, (written, digest));
+            }
+        }
+        Ok(packed)
+    }
+
+    /// Returns the files that go along with what is known, by their path in the tree.
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let known = tree::NOTES.iter().map(|name| Path::new(KEPT).join(name)).chain([PathBuf::from(".config")]);
+        known.chain(self.made.keys().map(PathBuf::from))
+    }
+
+    /// Returns what is known of a tree of which there is no more than can be taken; nothing of one that is whole.
     pub(super) fn of(tree: &Path) -> io::Result<Option<Self>> {
         let file = match File::open(tree.join(KEPT).join(NOTE)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -51,28 +78,14 @@ impl Packed {
 /// # Errors
 /// Something could not be read or written.
 pub fn pack(build: &Path, top: &Path, to: &Path) -> io::Result<()> {
-    let notes = tree::notes(top)?;
-    let mut packed =
-        Packed { tree: top.to_owned(), build: build.to_owned(), made: BTreeMap::new(), others: BTreeMap::new() };
-    for (path, seen) in Files::of(top)?.0 {
-        let written = seen.state.written.nanoseconds();
-        if finished::is_taken(&path, written, &notes.spans, &notes.saw)
-            || finished::is_exported(&path, written, &notes.exports)
-        {
-            packed.made.insert(path, written);
-        } else if !Path::new(&path).starts_with(KEPT) {
-            let digest = seen.digest.map_or_else(|| Ok(digests::look(&top.join(&path))?.0), Ok::<_, io::Error>)?;
-            packed.others.insert(path, (written, digest));
-        }
-    }
+    let packed = Packed::look(build, top)?;
     let note = serde_json::to_vec(&packed)?;
     let mut archive = tar::Builder::new(BufWriter::new(File::create(to)?));
     let mut header = tar::Header::new_gnu();
     header.set_size(note.len() as u64);
     header.set_mode(0o644);
     archive.append_data(&mut header, Path::new(KEPT).join(NOTE), note.as_slice())?;
-    let known = tree::NOTES.iter().map(|name| Path::new(KEPT).join(name)).chain([PathBuf::from(".config")]);
-    for path in known.chain(packed.made.keys().map(PathBuf::from)) {
+    for path in packed.files() {
         let Ok(file) = File::open(top.join(&path)) else { continue };
         let details = file.metadata()?;
         let mut header = tar::Header::new_gnu();
@@ -82,6 +95,44 @@ pub fn pack(build: &Path, top: &Path, to: &Path) -> io::Result<()> {
         archive.append_data(&mut header, path, file.take(details.len()))?;
     }
     archive.into_inner()?.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+}
+
+/// Removes from rpmbuild's directory all that nobody can take, which is most of it: hours later the removal alone would take as long as half of
+/// what is compiled then, since all of it has to come from the disk.
+///
+/// # Errors
+/// Something could not be read or moved; what is there then is of no use.
+pub(super) fn strip(build: &Path) -> io::Result<()> {
+    let bare = build.join(BARE);
+    files::remove_tree(&bare)?;
+    fs_err::create_dir(&bare)?;
+    for top in tree::tops(build) {
+        let packed = Packed::look(build, &top)?;
+        let place = bare.join(top.strip_prefix(build).unwrap_or(&top));
+        let note = place.join(KEPT).join(NOTE);
+        fs_err::create_dir_all(place.join(KEPT))?;
+        let mut writer = BufWriter::new(File::create(note)?);
+        serde_json::to_writer(&mut writer, &packed)?;
+        writer.flush()?;
+        for path in packed.files() {
+            let (from, to) = (top.join(&path), place.join(&path));
+            fs_err::create_dir_all(to.parent().unwrap_or(&place))?;
+            match fs_err::rename(from, to) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                moved => moved?,
+            }
+        }
+    }
+    for entry in fs_err::read_dir(build)? {
+        let path = entry?.path();
+        if path == bare {
+        } else if path.is_dir() {
+            files::remove_at_once(&path)?;
+        } else {
+            files::remove(&path)?;
+        }
+    }
+    files::move_content(&bare, build)
 }
 
 /// Unpacks such a file into a new directory.
