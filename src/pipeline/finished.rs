@@ -57,10 +57,13 @@ pub(super) fn keep(
     let note = fs_err::read(layout.finished_note()).ok();
     let note = note.and_then(|text| serde_json::from_slice::<Aside>(&text).ok());
     match note.filter(|note| note.fingerprint.is_variant(now) && !is_empty(&aside)) {
-        Some(note) => reporter.note(format!(
-            "what the build of {} compiled is put back after %prep, as far as it does not see the difference",
-            note.finished
-        )),
+        Some(note) => {
+            reporter.note(format!(
+                "what the build of {} compiled is put back after %prep, as far as it does not see the difference",
+                note.finished
+            ));
+            files::read_ahead(aside);
+        }
         None => end(layout)?,
     }
     Ok(())
@@ -185,17 +188,18 @@ pub fn thaw(settings: &Settings, aside: &Path, build: &Path, tree: &Path) -> io:
         stamp.set(&tree.join(path))?;
     }
     thaw.sources.note_again(tree, &thaw.times)?;
+    let is_command = |from: &Path| from.extension().is_some_and(|ending| ending == "cmd");
+    let commands: Vec<&PathBuf> = thaw.moves.iter().map(|(from, _)| from).filter(|from| is_command(from)).collect();
+    let move_all = |from: &&PathBuf| places.iter().try_for_each(|(then, now)| moved_with(from, then, now));
+    for moved in threads::at_once(&commands, &move_all) {
+        moved.unwrap_or_else(|| Err(io::Error::other("a thread that writes commands failed")))?;
+    }
     let mut dirs = BTreeSet::new();
     for (from, to) in &thaw.moves {
         if let Some(dir) = to.parent()
             && dirs.insert(dir)
         {
             fs_err::create_dir_all(dir)?;
-        }
-        if from.extension().is_some_and(|ending| ending == "cmd") {
-            for (then, now) in places {
-                moved_with(from, then, now)?;
-            }
         }
         fs_err::rename(from, to)?;
     }

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
@@ -220,6 +221,17 @@ pub fn remove_at_once(path: &Path) -> io::Result<()> {
 
 /// How deep the directories are that are removed at the same time: `BUILD/kernel-2.6.32/linux-2.6.32/drivers/net` and its like.
 const DEEP: usize = 4;
+
+/// Has the system read all files below a directory, so that they are in memory when somebody needs them; returns at once.
+pub fn read_ahead(dir: PathBuf) {
+    std::thread::spawn(move || {
+        let entries = walkdir::WalkDir::new(dir).into_iter().flatten().filter(|entry| entry.file_type().is_file());
+        for file in entries.filter_map(|entry| fs_err::File::open(entry.path()).ok()) {
+            // Whoever needs it reads it himself where this is not done.
+            let _ = posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
+        }
+    });
+}
 
 /// Removes a file, a link, or a directory with all that is in it.
 ///
