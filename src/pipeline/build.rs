@@ -36,7 +36,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     let mut witness = signatures.watch();
     let mut watchdog = Watchdog::new(&context.manner.limits, layout.build());
     let mut reason = None;
-    let reporter = context.reporter;
+    let (reporter, mut sweeping) = (context.reporter, None);
 
     let (masked, is_resumed) = &masqueraded(context, command)?;
     let mut compilers = match gate.moment {
@@ -77,6 +77,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
                 meter.room();
             }
             if begins == Some(true) && resolved.is_empty() {
+                sweeping.get_or_insert_with(|| finished::sweep(layout));
                 resolved = gate::check_beside(gate, &layout.build());
                 for finding in &resolved {
                     reporter.report(&super::proved(finding));
@@ -91,7 +92,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     tell_cache(context, compilers);
     if end == End::Exit(0) && gate.moment == When::BeforeBuild {
         progress.line(CLEANING);
-        leave(context, command, *is_ours, is_kept)?;
+        leave(context, command, *is_ours, is_kept, sweeping)?;
     }
     context.stopwatch.parts(progress.parts());
     if gate.moment == When::AtTheEnd && end == End::Exit(0) {
@@ -102,9 +103,6 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
         let phase = progress.phase().unwrap_or("its preparation").to_owned();
         return Err(Error::Ended { reason, phase, log: layout.out_log(Stage::Build) });
     }
-    if matches!(end, End::Exit(1..) | End::Killed(_)) {
-        watchdog.post_mortem(reporter);
-    }
     match end {
         End::Exit(0) => {}
         End::Cancelled(signal) => return Err(Error::Cancelled { signal }),
@@ -114,6 +112,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
             return Err(gated(gate, found, &layout.sources()));
         }
         End::Exit(_) | End::Killed(_) => {
+            watchdog.post_mortem(reporter);
             return Err(failed(end, &progress, witness.testify(), layout.out_log(Stage::Build)));
         }
     }
@@ -130,9 +129,19 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     Ok(())
 }
 
-/// Removes rpmbuild's trees if that is left to kbuild, but for what is kept of them, which others may get.
-fn leave(context: &Context<'_>, command: &Command, is_ours: bool, is_kept: bool) -> Result<(), Error> {
+/// Removes rpmbuild's trees if that is left to kbuild, but for what is kept of them, which others may get; waits for the removal of an
+/// earlier kernel's.
+fn leave(
+    context: &Context<'_>,
+    command: &Command,
+    is_ours: bool,
+    is_kept: bool,
+    sweeping: Option<finished::Sweeping>,
+) -> Result<(), Error> {
     let layout = &context.plan.layout;
+    if let Some(sweeping) = sweeping {
+        finished::swept(layout, sweeping, context.reporter);
+    }
     if is_ours {
         finished::clean(layout)?;
     }

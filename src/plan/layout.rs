@@ -240,6 +240,12 @@ impl Layout {
         self.trees().join("finished")
     }
 
+    /// The sources of them, which are removed when the next kernel is compiled.
+    #[must_use]
+    pub fn sources_of_finished(&self) -> PathBuf {
+        self.trees().join("sources-of-finished")
+    }
+
     /// What those are.
     #[must_use]
     pub fn finished_note(&self) -> PathBuf {
@@ -339,6 +345,7 @@ impl Layout {
             self.begun(),
             self.kept(),
             self.finished(),
+            self.sources_of_finished(),
             self.finished_note(),
             self.masquerade(),
             self.compilers(),

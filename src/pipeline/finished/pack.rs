@@ -97,12 +97,11 @@ pub fn pack(build: &Path, top: &Path, to: &Path) -> io::Result<()> {
     archive.into_inner()?.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
-/// Removes from rpmbuild's directory all that nobody can take, which is most of it: hours later the removal alone would take as long as half of
-/// what is compiled then, since all of it has to come from the disk.
+/// Leaves in rpmbuild's directory what others can take; all else, which is most of it, goes into the directory `rest`, which is made anew.
 ///
 /// # Errors
 /// Something could not be read or moved; what is there then is of no use.
-pub(super) fn strip(build: &Path) -> io::Result<()> {
+pub(super) fn strip(build: &Path, rest: &Path) -> io::Result<()> {
     let bare = build.join(BARE);
     files::remove_tree(&bare)?;
     fs_err::create_dir(&bare)?;
@@ -123,16 +122,9 @@ pub(super) fn strip(build: &Path) -> io::Result<()> {
             }
         }
     }
-    for entry in fs_err::read_dir(build)? {
-        let path = entry?.path();
-        if path == bare {
-        } else if path.is_dir() {
-            files::remove_at_once(&path)?;
-        } else {
-            files::remove(&path)?;
-        }
-    }
-    files::move_content(&bare, build)
+    files::remove_at_once(rest)?;
+    fs_err::rename(build, rest)?;
+    fs_err::rename(rest.join(BARE), build)
 }
 
 /// Unpacks such a file into a new directory.
