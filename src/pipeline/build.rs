@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use fs_err::File;
 
 use super::compilers::Compilers;
+use super::finished::trees;
 use super::manifest::Manifest;
 use super::measured::Meter;
 use super::progress::Progress;
@@ -47,7 +48,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
     };
     let is_kept = context.manner.compiling.trees && compilers.is_some();
     let (command, is_ours) = &match gate.moment {
-        When::BeforeBuild => finished::kept(masked),
+        When::BeforeBuild => trees::kept(masked),
         When::AtTheEnd => (masked.clone(), false),
     };
     reporter.report(&Event::Exec { command: command.to_string() });
@@ -77,7 +78,7 @@ pub(super) fn run(context: &mut Context<'_>, command: &Command, gate: &Gate) -> 
                 meter.room();
             }
             if begins == Some(true) && resolved.is_empty() {
-                sweeping.get_or_insert_with(|| finished::sweep(layout));
+                sweeping.get_or_insert_with(|| trees::sweep(layout));
                 resolved = gate::check_beside(gate, &layout.build());
                 for finding in &resolved {
                     reporter.report(&super::proved(finding));
@@ -136,20 +137,20 @@ fn leave(
     command: &Command,
     is_ours: bool,
     is_kept: bool,
-    sweeping: Option<finished::Sweeping>,
+    sweeping: Option<trees::Sweeping>,
 ) -> Result<(), Error> {
     let layout = &context.plan.layout;
     if let Some(sweeping) = sweeping {
-        finished::swept(layout, sweeping, context.reporter);
+        trees::swept(layout, sweeping, context.reporter);
     }
     if is_ours {
-        finished::clean(layout)?;
+        trees::clean(layout)?;
     }
     if is_kept {
         finished::share(context, command);
-        finished::leave(layout, context.reporter)
+        trees::leave(layout, context.reporter)
     } else if is_ours {
-        finished::remove(layout)
+        trees::remove(layout)
     } else {
         Ok(())
     }
