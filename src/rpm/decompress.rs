@@ -2,7 +2,7 @@
 
 use std::io::{self, BufReader, Cursor, Read};
 
-use liblzma::stream::{CONCATENATED, Stream};
+use liblzma::stream::{CONCATENATED, IGNORE_CHECK, Stream};
 
 /// As many bytes as the longest mark at the beginning of a compressed file has (xz).
 const LONGEST_MAGIC: u64 = 6;
@@ -14,13 +14,26 @@ const MOST_MEMORY: u64 = 256 << 20;
 /// # Errors
 /// The first bytes could not be read, or the decoder could not be set up.
 pub fn reader<'a>(input: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    with_flags(input, CONCATENATED)
+}
+
+/// As [`reader`], of bytes whose digest the caller checks: what xz files have to check themselves is not looked at. Over the 1.3 GB of
+/// Linux 6.1 that takes a fifth of all the time.
+///
+/// # Errors
+/// As those of [`reader`].
+pub fn reader_of_checked<'a>(input: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    with_flags(input, CONCATENATED | IGNORE_CHECK)
+}
+
+fn with_flags<'a>(input: impl Read + 'a, flags: u32) -> io::Result<Box<dyn Read + 'a>> {
     let mut input = input;
     // One read may give fewer bytes than there are: at the end of a block of an outer compression, say.
     let mut start = Vec::new();
     input.by_ref().take(LONGEST_MAGIC).read_to_end(&mut start)?;
     let input = BufReader::with_capacity(256 * 1024, Cursor::new(start.clone()).chain(input));
     Ok(if start.starts_with(b"\xfd7zXZ\0") {
-        let stream = Stream::new_auto_decoder(MOST_MEMORY, CONCATENATED).map_err(io::Error::other)?;
+        let stream = Stream::new_auto_decoder(MOST_MEMORY, flags).map_err(io::Error::other)?;
         Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream))
     } else if start.starts_with(b"\x1f\x8b") {
         Box::new(flate2::bufread::MultiGzDecoder::new(input))
@@ -82,5 +95,26 @@ mod tests {
             assert!(bytes(form.as_slice(), 99).is_err());
             assert_eq!(bytes(OneByOne(&form), 1 << 20).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn the_check_of_an_xz_file_counts_unless_a_digest_does() {
+        let text = b"obj-$(CONFIG_IP_VS) += ip_vs.o\n".repeat(100);
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        xz.write_all(&text).unwrap();
+        let mut xz = xz.finish().unwrap();
+        // The footer has the index's size in units of four bytes less one, four bytes in (xz-file-format, 2.1.2.2); the check is before the index.
+        let footer = xz.len() - 12;
+        let words = u32::from_le_bytes(xz[footer + 4..footer + 8].try_into().unwrap());
+        let index = footer - (words as usize + 1) * 4;
+        xz[index - 1] ^= 1;
+        let error = bytes(xz.as_slice(), 1 << 20).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+        let mut read = Vec::new();
+        reader_of_checked(xz.as_slice()).unwrap().read_to_end(&mut read).unwrap();
+        assert_eq!(read, text);
+        // What is no xz file any more is one for neither.
+        xz[index - 12] ^= 1;
+        assert!(reader_of_checked(xz.as_slice()).unwrap().read_to_end(&mut read).is_err());
     }
 }

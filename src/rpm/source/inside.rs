@@ -19,10 +19,10 @@ pub struct InTree<'a> {
     pub keep: &'a dyn Fn(&str, &[u8]) -> bool,
 }
 
-/// Reads the wanted files out of a (compressed) tar stream.
+/// Reads the wanted files out of a (compressed) tar stream, whose digest the caller checks.
 pub(super) fn read_tree(input: &mut dyn Read, in_tree: &InTree<'_>) -> io::Result<BTreeMap<String, Vec<u8>>> {
     let mut found = BTreeMap::new();
-    let mut archive = tar::Archive::new(decompress::reader(input)?.take(LARGEST_TREE));
+    let mut archive = tar::Archive::new(decompress::reader_of_checked(input)?.take(LARGEST_TREE));
     for entry in archive.entries()? {
         let entry = entry?;
         let path = entry.path()?.to_string_lossy().into_owned();
