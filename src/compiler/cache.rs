@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::{NonZero, ParseIntError};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub struct Remote(String);
 
 /// Why a place for compiled files is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected off, tree, local, redis://HOST, http://HOST/PATH or file:/DIRECTORY, found `{0}`")]
+#[error("expected off, tree, local, redis://HOST[:PORT], http://HOST[:PORT]/PATH or file:/DIRECTORY, found `{0}`")]
 pub struct NoCache(String);
 
 impl FromStr for Cache {
@@ -64,7 +65,10 @@ impl FromStr for Cache {
         let odd = |c: char| c.is_whitespace() || c.is_control() || c == '|';
         let rest = ["redis://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
         let good = match rest {
-            Some(rest) => !Remote::host(rest).is_empty(),
+            Some(rest) => {
+                let host = Remote::host(rest);
+                !host.is_empty() && !host.starts_with(':') && Remote::port(host).is_ok()
+            }
             None => text.strip_prefix("file:").is_some_and(|path| path.starts_with('/')),
         };
         if good && !text.contains(odd) { Ok(Self::Remote(Remote(text.to_owned()))) } else { Err(wrong()) }
@@ -76,6 +80,18 @@ impl Remote {
     fn host(rest: &str) -> &str {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+    }
+
+    /// The port that a host comes with, if it does. An address of IPv6 stands in brackets.
+    fn port(host: &str) -> Result<Option<NonZero<u16>>, ParseIntError> {
+        let after = host.rsplit_once(']').map_or(host, |(_, after)| after);
+        after.split_once(':').map(|(_, port)| port.parse()).transpose()
+    }
+
+    /// The directory, if it is one.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Path> {
+        self.0.strip_prefix("file:").map(Path::new)
     }
 
     /// The URL as ccache reads it, with user and password. A password without a user has no colon there (ccache's manual,
@@ -95,7 +111,7 @@ impl Remote {
             "http" => (false, 80),
             _ => return None,
         };
-        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let has_port = Self::port(host).is_ok_and(|port| port.is_some());
         let address = if has_port { host.to_owned() } else { format!("{host}:{port}") };
         Some(Server {
             question: if is_redis { "PING\r\n".into() } else { format!("HEAD / HTTP/1.0\r\nHost: {host}\r\n\r\n") },
@@ -293,9 +309,23 @@ mod tests {
         assert_eq!("off".parse(), Ok(Cache::Off));
         assert_eq!("local".parse(), Ok(Cache::Local));
         assert_eq!("tree".parse(), Ok(Cache::Tree));
-        for wrong in
-            ["", "redis://", "redis://u:p@", "https://h", "file:x", "redis://h|read-only", "redis://h x", "/dir"]
-        {
+        for wrong in [
+            "",
+            "redis://",
+            "redis://u:p@",
+            "https://h",
+            "file:x",
+            "redis://h|read-only",
+            "redis://h x",
+            "/dir",
+            "redis://h:99999",
+            "redis://h:0",
+            "redis://h:x",
+            "http://h:/c",
+            "redis://:6379",
+            "redis://::1",
+            "redis://[::1]:x",
+        ] {
             assert!(wrong.parse::<Cache>().is_err(), "{wrong}");
         }
         let error = "rediss://user:secret@h".parse::<Cache>().unwrap_err().to_string();

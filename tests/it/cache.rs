@@ -300,6 +300,27 @@ fn a_server_that_is_dead_or_hangs_fails_nothing() {
 }
 
 #[test]
+fn a_directory_that_nobody_can_use_is_said_and_fails_nothing() {
+    if !ready() {
+        return;
+    }
+    let srpm = Toy::unmodified();
+    for (place, more, why) in [
+        ("/dev/null", None, "`/dev/null` is not a directory"),
+        ("/proc/none/at-all", None, "cannot write to `/proc`"),
+        ("/nowhere", Some("--cache-read-only"), "there is no such directory"),
+    ] {
+        let sandbox = Sandbox::new();
+        let path = sandbox.srpm(&srpm);
+        let said = fleet(&sandbox, &path, "20").args(["--cache", &format!("file:{place}")]).args(more).exits(0);
+        said.says(&format!("warning: file:{place} cannot be used: "));
+        said.says(&format!("{why}; the build goes on without it"));
+        let [hits, remote, misses] = counts(&sandbox);
+        assert!(hits == 0 && remote == 0 && misses > 0);
+    }
+}
+
+#[test]
 fn other_hosts_compile_the_same() {
     if !ready() || !require("distccd") || !require_root() {
         return;

@@ -1,6 +1,6 @@
 //! ccache for one build: set up, its server looked after, its statistics read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Error, Record, failed, missing, path};
@@ -10,7 +10,7 @@ use crate::compiler::cache::{self, Server, Statistics};
 use crate::event::Reporter;
 use crate::pipeline::manner::Compiling;
 use crate::plan::Layout;
-use crate::sys::{exec, net, probe};
+use crate::sys::{exec, net, probe, user};
 
 /// How often the server of a remote storage is asked whether it is there.
 const LOOK: Duration = Duration::from_secs(3);
@@ -70,6 +70,11 @@ impl Caching {
         let mut caching =
             Self { server, mark: settings.without_remote(), looked: Instant::now(), log: told.log, before };
         caching.ask(reporter);
+        let broken = remote.and_then(|remote| Some((remote, unusable(remote.directory()?, compiling.read_only)?)));
+        if let Some((remote, why)) = broken {
+            caching.leave_out();
+            reporter.warn(format!("{remote} cannot be used: {why}; the build goes on without it"));
+        }
         Ok(caching)
     }
 
@@ -85,10 +90,9 @@ impl Caching {
         let was_there = fs_err::symlink_metadata(&self.mark).is_err();
         let is_there = net::answers(&server.address, server.question.as_bytes(), PATIENCE);
         self.looked = Instant::now();
-        // If the mark cannot be made, each compilation waits for the server; nothing else comes of it.
         match (was_there, is_there) {
             (true, false) => {
-                let _ = fs_err::write(&self.mark, "");
+                self.leave_out();
                 reporter.warn(format!("{shown} does not answer: the build goes on without it"));
             }
             (false, true) => {
@@ -97,6 +101,11 @@ impl Caching {
             }
             _ => {}
         }
+    }
+
+    /// Leaves the remote storage out from now on. If the mark cannot be made, each compilation waits for it; nothing else comes of it.
+    fn leave_out(&self) {
+        let _ = fs_err::write(&self.mark, "");
     }
 
     /// What became of each compilation, as ccache wrote it down; empty if it did not.
@@ -129,8 +138,16 @@ impl Before {
     }
 }
 
+/// Says why a directory cannot be the storage, if so: ccache does not.
+fn unusable(dir: &Path, read_only: bool) -> Option<String> {
+    if read_only {
+        return (!dir.is_dir()).then(|| "there is no such directory".into());
+    }
+    probe::unusable(dir, &user::me()).map(|(why, _)| why)
+}
+
 /// Adds a compiler to the list of those whose objects are in the cache, and says which were there.
-fn remember(list: &std::path::Path, identity: &str) -> std::io::Result<Before> {
+fn remember(list: &Path, identity: &str) -> std::io::Result<Before> {
     let known = fs_err::read_to_string(list).unwrap_or_default();
     if known.lines().any(|line| line == identity) {
         return Ok(Before::This);
