@@ -101,7 +101,7 @@ pub(super) enum Kind {
 
 static TRACE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^\++ ").ok());
 static CODE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"^warning: |:\d+: warning: |^ *\d* \| |\b(?:echo|printf)\s+(?:-\w+\s+)?["']|^[-+ ] *(?://|#\s*define|pr_\w+\()"#).ok()
+    Regex::new(r#"^warning: |:\d+: warning: |^ *\d* \| |(?-u:\b)(?:echo|printf)\s+(?:-\w+\s+)?["']|^[-+ ] *(?://|#\s*define|pr_\w+\()"#).ok()
 });
 static STEP: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^  [A-Z][A-Z0-9_+-]* +(?:\[[A-Z]+\] +)?[^\s:]+(?: - due to.*)?$").ok());

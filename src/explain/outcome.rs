@@ -37,22 +37,23 @@ static WELL: LazyLock<Option<Regex>> = LazyLock::new(|| {
         | Job\ succeeded\s*$
         | Finished:\ SUCCESS
         | BUILD\ SUCCESSFUL
-        | BuildrootTask.*\bclosed\b
+        | BuildrootTask.*(?-u:\b)closed(?-u:\b)
         )",
     )
     .ok()
 });
-static WELL_IF_LAST: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^(?:\+ (?:RPM_EC=0|exit 0)$|Wrote: \S+\.rpm$|Finish(?:ed)?: (?:build|run)\b)").ok());
+static WELL_IF_LAST: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"^(?:\+ (?:RPM_EC=0|exit 0)$|Wrote: \S+\.rpm$|Finish(?:ed)?: (?:build|run)(?-u:\b))").ok()
+});
 static FAILURE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?x)^(?:
           (?:fatal\ )?error:\ | (?:ERROR|Error|FATAL|FAILED):\  | RPM\ build\ errors: | \+\ exit\ [1-9]\d*$
         | \S*g?make(?:\[\d+\])?:\ \*\*\*\ 
-        | ERROR\b.*\bfailed | BUILD\ FAILED | Job\ failed | Finished:\ (?:FAILURE|ABORTED)
+        | ERROR(?-u:\b).*(?-u:\b)failed | BUILD\ FAILED | Job\ failed | Finished:\ (?:FAILURE|ABORTED)
         | Process\ completed\ with\ exit\ code\ [1-9]
         )
-        | \bBad\ exit\ status\ from\b | ^\S+:\d+(?::\d+)?:\ (?:fatal\ )?error:\ ",
+        | (?-u:\b)Bad\ exit\ status\ from(?-u:\b) | ^\S+:\d+(?::\d+)?:\ (?:fatal\ )?error:\ ",
     )
     .ok()
 });
