@@ -1,5 +1,7 @@
 //! Compiled files are kept and shared, and what comes out is what would come out without.
 
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::Value;
 
 use crate::support::built::manifest;
@@ -305,10 +307,15 @@ fn a_directory_that_nobody_can_use_is_said_and_fails_nothing() {
         return;
     }
     let srpm = Toy::unmodified();
+    let closed = tempfile::tempdir().unwrap();
+    let allow = |mode| fs_err::set_permissions(closed.path(), PermissionsExt::from_mode(mode)).unwrap();
+    allow(0);
     for (place, more, why) in [
         ("/dev/null", None, "`/dev/null` is not a directory"),
         ("/proc/none/at-all", None, "cannot write to `/proc`"),
         ("/nowhere", Some("--cache-read-only"), "there is no such directory"),
+        ("/dev/null", Some("--cache-read-only"), "there is no such directory"),
+        (closed.path().to_str().unwrap(), Some("--cache-read-only"), "the building user may not enter that directory"),
     ] {
         let sandbox = Sandbox::new();
         let path = sandbox.srpm(&srpm);
@@ -318,6 +325,7 @@ fn a_directory_that_nobody_can_use_is_said_and_fails_nothing() {
         let [hits, remote, misses] = counts(&sandbox);
         assert!(hits == 0 && remote == 0 && misses > 0);
     }
+    allow(0o700);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! ccache for one build: set up, its server looked after, its statistics read.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -141,7 +142,11 @@ impl Before {
 /// Says why a directory cannot be the storage, if so: ccache does not.
 fn unusable(dir: &Path, read_only: bool) -> Option<String> {
     if read_only {
-        return (!dir.is_dir()).then(|| "there is no such directory".into());
+        // Only who may enter it is told what is in it.
+        return fs_err::metadata(dir.join(".")).err().map(|error| match error.kind() {
+            ErrorKind::PermissionDenied => "the building user may not enter that directory".into(),
+            _ => "there is no such directory".into(),
+        });
     }
     probe::unusable(dir, &user::me()).map(|(why, _)| why)
 }
