@@ -6,6 +6,7 @@
 #   need_rust       cargo, as new as Cargo.toml wants
 #   need_validators what judges what kbuild writes for others, from PyPI; sets $validators
 #   need_engines    what runs pipelines of GitLab, from npm; sets $engines
+#   counts WORD...  whether each is a whole number above zero, as numbers of runs are
 #   build_static    a kbuild that starts on any Linux of this architecture
 #   is_static       whether a program is one
 #
@@ -20,6 +21,13 @@ fail() {
     shift
     printf '%s: %s\n' "${0##*/}" "$*" >&2
     exit "$code"
+}
+
+counts() {
+    local word
+    for word in "$@"; do
+        [[ $word =~ ^[1-9][0-9]{0,5}$ ]] || { echo "${0##*/}: expected a whole number above zero, found \`$word\`" >&2 && return 1; }
+    done
 }
 
 # rust: to compile kbuild. toy, kernel: to build a kernel that is none, and one
